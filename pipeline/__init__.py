@@ -1,0 +1,1 @@
+"""Bihuan: from the systems of a company to a verified verdict per business line."""
