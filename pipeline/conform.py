@@ -1,0 +1,232 @@
+"""Rows as a connector delivers them, made to fit a landed table, or set aside with the reason.
+
+Types, required columns, closed vocabularies, the keyed hash of phone numbers and one row per key.
+Knows nothing of files, batches or systems.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.landed import Column, LandedTable
+
+PLACE = "_place"
+"""Optional column of delivered rows: where the row stood in its source, such as `contacts.csv:17`."""
+
+_IDENTIFIER = re.compile(r"(^scene$|^phone$|_no$|_id$|_code$|^unionid$|^openid$)")
+_SQL_TYPES = {
+    "text": "varchar",
+    "integer": "bigint",
+    "decimal": "decimal(18, 4)",
+    "number": "double",
+    "instant": "timestamptz",
+    "day": "date",
+}
+_ALLOWED = {
+    "integer": "a whole number",
+    "decimal": "a number",
+    "number": "a number",
+    "instant": "an ISO 8601 instant",
+    "day": "an ISO 8601 day",
+}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that does not fit, kept whole. `place` names file and line or the key."""
+
+    place: str
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """The rows that fit, in the table's schema and sorted by key, and those that do not.
+
+    `repeated` counts rows dropped because the same key came more than once: an exact replay, or an
+    older version where the table has `updated_at`.
+    """
+
+    rows: pa.Table
+    rejected: tuple[Rejected, ...]
+    repeated: int
+
+
+def conform(table: LandedTable, rows: pa.Table, *, hash_key: bytes) -> Conformed:
+    """Fit delivered rows to a landed table.
+
+    Text values are read as the column's kind: instants with or without a zone (none = UTC),
+    "1234.0" as a whole number, empty text as null. Text is NFC-normalised.
+    """
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set preserve_insertion_order = true")
+        delivered = _with_place(rows).append_column(
+            "_position", pa.array(range(rows.num_rows), pa.int64())
+        )
+        connection.register("delivered", delivered)
+        connection.execute(_read_sql(table, delivered.schema))
+        rejected = _rejected(connection, table, delivered)
+        connection.execute(_ranked_sql(table))
+        rejected += _contradictions(connection, table, delivered)
+        fitting = connection.execute(_fitting_sql(table)).to_arrow_table()
+        repeated = rows.num_rows - len(rejected) - fitting.num_rows
+    fitting = fitting.cast(table.schema)
+    for column in table.columns:
+        if column.is_hashed:
+            position = fitting.schema.get_field_index(column.name)
+            hashed = _hash_phones(fitting.column(position), hash_key)
+            fitting = fitting.set_column(position, column.name, hashed)
+    return Conformed(rows=fitting, rejected=tuple(rejected), repeated=repeated)
+
+
+def hash_phone(phone: str, hash_key: bytes) -> str | None:
+    """Keyed BLAKE2b of a phone number's digits, country code 86 left out; None where no digits."""
+    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", phone))
+    digits = re.sub(r"^(00)?86(?=1\d{10}$)", "", digits)
+    if not digits:
+        return None
+    return hashlib.blake2b(digits.encode(), key=hash_key[:64], digest_size=16).hexdigest()
+
+
+def mask_raw(raw: dict[str, Any]) -> str:
+    """A delivered row as JSON with phone numbers masked, for quarantine and messages."""
+    return json.dumps(
+        {
+            name: "***" if "phone" in name.lower() and value else value
+            for name, value in raw.items()
+            if name not in (PLACE, "_position") and value is not None
+        },
+        ensure_ascii=False,
+        default=str,
+    )
+
+
+def _with_place(rows: pa.Table) -> pa.Table:
+    if PLACE in rows.column_names:
+        return rows
+    return rows.append_column(PLACE, pa.nulls(rows.num_rows, pa.string()))
+
+
+def _as_text(column: Column, kind: pa.DataType) -> str:
+    """SQL for the delivered value as trimmed text, null where empty."""
+    name = f'"{column.name}"'
+    if pa.types.is_floating(kind) and column.kind in ("text", "integer"):
+        name = f"case when {name} = trunc({name}) then {name}::hugeint::varchar else {name}::varchar end"
+    text = f"nullif(trim(({name})::varchar), '')"
+    if column.kind == "text":
+        text = f"nfc_normalize({text})"
+        if _IDENTIFIER.search(column.name):
+            # A nullable whole number written through a float column of a data frame.
+            text = rf"regexp_replace({text}, '^(\d+)\.0$', '\1')"
+    return text
+
+
+def _value_sql(column: Column, kind: pa.DataType | None) -> tuple[str, str]:
+    """SQL of the typed value and of the text it was read from."""
+    target = _SQL_TYPES[column.kind]
+    if kind is None:
+        return f"null::{target}", "null::varchar"
+    text = _as_text(column, kind)
+    if column.kind == "text":
+        return text, text
+    if column.kind == "instant" and pa.types.is_timestamp(kind):
+        name = f'"{column.name}"'
+        return (name if kind.tz else f"timezone('UTC', {name})"), f"{name}::varchar"
+    if column.kind == "integer":
+        number = f"try_cast({text} as decimal(38, 9))"
+        return f"case when {number} = trunc({number}) then try_cast({number} as bigint) end", text
+    return f"try_cast({text} as {target})", text
+
+
+def _read_sql(table: LandedTable, schema: pa.Schema) -> str:
+    values, reasons = [], []
+    for column in table.columns:
+        position = schema.get_field_index(column.name)
+        value, text = _value_sql(column, schema.field(position).type if position >= 0 else None)
+        values.append(f'{value} as "{column.name}"')
+        found = f"coalesce('''' || left({text}, 60) || '''', 'nothing')"
+        if column.is_required:
+            allowed = _ALLOWED.get(column.kind, "a value: the column is required")
+            reasons.append(f"when ({value}) is null then '{column.name}: found ' || {found} || ', allowed: {allowed}'")
+        elif column.kind != "text":
+            reasons.append(
+                f"when ({text}) is not null and ({value}) is null"
+                f" then '{column.name}: found ' || {found} || ', allowed: {_ALLOWED[column.kind]}'"
+            )
+        if column.allowed:
+            words = ", ".join(f"'{word}'" for word in column.allowed)
+            reasons.append(
+                f"when ({value}) not in ({words}) then '{column.name}: found ' || {found}"
+                f" || ', allowed: {', '.join(column.allowed)}'"
+            )
+    reason = f"case {' '.join(reasons)} end" if reasons else "null::varchar"
+    return (
+        f'create temp table read as select _position, "{PLACE}", {reason} as _reason, '
+        f"{', '.join(values)} from delivered"
+    )
+
+
+def _rejected(
+    connection: duckdb.DuckDBPyConnection, table: LandedTable, delivered: pa.Table
+) -> list[Rejected]:
+    rows = connection.execute(
+        "select _position, _reason from read where _reason is not null order by _position"
+    ).fetchall()
+    return [_reject(table, delivered, position, reason) for position, reason in rows]
+
+
+def _reject(table: LandedTable, delivered: pa.Table, position: int, reason: str) -> Rejected:
+    raw = delivered.slice(position, 1).to_pylist()[0]
+    key = "/".join(str(raw.get(part)) for part in table.key if raw.get(part) is not None)
+    place = raw[PLACE] or (f"key {key}" if key else f"row {position + 1}")
+    return Rejected(place=place, reason=reason, raw=mask_raw(raw))
+
+
+def _ranked_sql(table: LandedTable) -> str:
+    """Rank the versions of each key: the newest `updated_at` first, else the first delivered."""
+    names = [column.name for column in table.columns]
+    newest = "updated_at desc, " if "updated_at" in names else ""
+    content = ", ".join(f'"{name}"' for name in names)
+    key = ", ".join(f'"{part}"' for part in table.key)
+    return f"""
+        create temp table ranked as
+        select *, row_number() over (partition by {key} order by {newest}_position) as _version,
+            hash({content}) as _content,
+            first(hash({content})) over (partition by {key} order by {newest}_position) as _first_content
+        from read where _reason is null"""
+
+
+def _contradictions(
+    connection: duckdb.DuckDBPyConnection, table: LandedTable, delivered: pa.Table
+) -> list[Rejected]:
+    """Rows that bear the key of another row, other content, and no `updated_at` to choose by."""
+    if any(column.name == "updated_at" for column in table.columns):
+        return []
+    rows = connection.execute(
+        "select _position from ranked where _version > 1 and _content <> _first_content order by 1"
+    ).fetchall()
+    reason = f"{'/'.join(table.key)}: found twice with different content, allowed: one row per key"
+    return [_reject(table, delivered, position, reason) for (position,) in rows]
+
+
+def _fitting_sql(table: LandedTable) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    key = ", ".join(f'"{part}" nulls first' for part in table.key)
+    return f"select {names} from ranked where _version = 1 order by {key}"
+
+
+def _hash_phones(phones: pa.ChunkedArray, hash_key: bytes) -> pa.Array:
+    encoded = phones.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    hashed = [hash_phone(phone, hash_key) if phone else None for phone in encoded.dictionary.to_pylist()]
+    dictionary = pa.array(hashed, pa.string())
+    return dictionary.take(encoded.indices)

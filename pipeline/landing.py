@@ -1,0 +1,334 @@
+"""Landing: immutable Parquet batches, their manifest and the quarantine.
+
+The only writer of `<data>/landing` and `<data>/quarantine`. Exactly one batch per table and
+business day is current: the one whose manifest entry is newest. Systems, DuckDB files and Dagster
+do not belong here.
+
+A batch becomes current in one step, the rename of its manifest entry, after its Parquet file and
+its quarantined rows are whole on disk. A process killed before that leaves the batch before it
+current; run again, it writes the same bytes under the same name, since a batch is named by its
+content.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.conform import Conformed, Rejected, conform
+from pipeline.errors import LandingError
+from pipeline.landed import TABLES, LandedTable
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+__all__ = [
+    "SHANGHAI", "Batch", "Control", "Extract", "Landing", "Rejected", "Watermark",
+    "business_day", "day_end", "day_start",
+]  # fmt: skip
+
+
+def day_start(day: date) -> datetime:
+    """The first instant of a business day, in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def day_end(day: date) -> datetime:
+    """The first instant after a business day, in UTC: days are half-open."""
+    return day_start(day + timedelta(days=1))
+
+
+def business_day(instant: datetime) -> date:
+    """The Asia/Shanghai calendar day of an instant."""
+    return instant.astimezone(SHANGHAI).date()
+
+
+@dataclass(frozen=True)
+class Control:
+    """Totals that the source itself declares. `sums`: landed column to sum, in its own unit."""
+
+    rows: int | None = None
+    sums: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Extract:
+    """One business day of one landed table, as a connector delivers it.
+
+    `rows` bear landed names, text or typed; what is missing is null. `complete_until` is the
+    instant up to which the source is known complete with these rows. `rejected` are rows that the
+    connector itself could not read.
+    """
+
+    day: date
+    rows: pa.Table
+    complete_until: datetime
+    control: Control | None = None
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One manifest entry. `rows_changed` counts rows added, removed or altered against `revises`."""
+
+    table: str
+    day: date
+    batch_id: str
+    connector: str
+    rows: int
+    sums: Mapping[str, int]
+    complete_until: datetime
+    extracted_at: datetime
+    sha256: str
+    quarantined: int = 0
+    repeated: int = 0
+    revises: str | None = None
+    rows_changed: int = 0
+    path: Path = Path()
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """The span over which a table is known complete: the unbroken run of landed days, half-open."""
+
+    complete_from: datetime
+    complete_until: datetime
+
+
+class Landing:
+    """The landed batches of one company under `folder` (`<data>/landing`)."""
+
+    def __init__(self, folder: Path, *, hash_key: bytes) -> None:
+        self.folder = folder
+        self.quarantine = folder.parent / "quarantine"
+        self._hash_key = hash_key
+
+    def land(self, table: LandedTable, extract: Extract, *, connector: str) -> Batch:
+        """Make an extract the current batch of its day and return its manifest entry.
+
+        The same content again changes nothing but, where it moved, the watermark. Other content is
+        a revision. Raises LandingError where the rows do not tie to the source's own totals.
+        """
+        conformed = conform(table, extract.rows, hash_key=self._hash_key)
+        rejected = (*extract.rejected, *conformed.rejected)
+        _check_control(table, extract, conformed, rejected)
+        sha256 = _digest(conformed.rows)
+        before = self._current(table.name, extract.day)
+        batch = Batch(
+            table=table.name,
+            day=extract.day,
+            batch_id=sha256[:16],
+            connector=connector,
+            rows=conformed.rows.num_rows,
+            sums=_sums(conformed.rows),
+            complete_until=extract.complete_until.astimezone(UTC),
+            extracted_at=datetime.now(UTC),
+            sha256=sha256,
+            quarantined=len(rejected),
+            repeated=conformed.repeated,
+            path=self._path(table.name, extract.day, sha256[:16]),
+        )
+        if before is not None and before.batch_id == batch.batch_id:
+            if _same_entry(before, batch):
+                return before
+            batch = replace(batch, revises=before.revises, rows_changed=before.rows_changed)
+        elif before is not None:
+            changed = _rows_changed(before.path, conformed.rows)
+            batch = replace(batch, revises=before.batch_id, rows_changed=changed)
+        self._write(batch, conformed.rows, rejected)
+        return batch
+
+    def batches(self, table: str | None = None) -> list[Batch]:
+        """The current batch of every table and day, ordered by table and day."""
+        names = [table] if table else sorted(TABLES)
+        return [
+            batch
+            for name in names
+            for day in self._landed_days(name)
+            if (batch := self._current(name, day)) is not None
+        ]
+
+    def watermarks(self) -> dict[str, Watermark]:
+        """Per landed table, the unbroken run of complete days from its first landed day on."""
+        runs: dict[str, Watermark] = {}
+        for batch in self.batches():
+            run = runs.get(batch.table)
+            start = day_start(batch.day)
+            if run is None:
+                runs[batch.table] = Watermark(start, batch.complete_until)
+            elif run.complete_until >= start:
+                until = max(run.complete_until, batch.complete_until)
+                runs[batch.table] = replace(run, complete_until=until)
+        return runs
+
+    def rejected(self, batch: Batch) -> list[Rejected]:
+        """The quarantined rows of a batch."""
+        path = self._quarantine_path(batch)
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [Rejected(**json.loads(line)) for line in lines]
+
+    def _write(self, batch: Batch, rows: pa.Table, rejected: Iterable[Rejected]) -> None:
+        if not batch.path.exists():
+            with _renamed_into(batch.path) as temporary:
+                pq.write_table(rows, temporary, compression="zstd")
+        lines = "".join(
+            json.dumps(asdict(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rejected
+        )
+        if lines:
+            with _renamed_into(self._quarantine_path(batch)) as temporary:
+                temporary.write_text(lines, encoding="utf-8")
+        else:
+            self._quarantine_path(batch).unlink(missing_ok=True)
+        entry = self._manifest(batch.table, batch.day) / f"{time.time_ns():020d}-{batch.batch_id}.json"
+        with _renamed_into(entry) as temporary:
+            temporary.write_text(json.dumps(_to_json(batch), ensure_ascii=False, indent=1))
+
+    def _current(self, table: str, day: date) -> Batch | None:
+        folder = self._manifest(table, day)
+        entries = sorted(folder.glob("[0-9]*.json")) if folder.is_dir() else []
+        if not entries:
+            return None
+        entry = json.loads(entries[-1].read_text(encoding="utf-8"))
+        return Batch(
+            **entry
+            | {
+                "day": date.fromisoformat(entry["day"]),
+                "complete_until": datetime.fromisoformat(entry["complete_until"]),
+                "extracted_at": datetime.fromisoformat(entry["extracted_at"]),
+                "path": self._path(table, day, entry["batch_id"]),
+            }
+        )
+
+    def _landed_days(self, table: str) -> list[date]:
+        folder = self.folder / "_manifest" / table
+        if not folder.is_dir():
+            return []
+        return sorted(date.fromisoformat(entry.name) for entry in os.scandir(folder))
+
+    def _manifest(self, table: str, day: date) -> Path:
+        return self.folder / "_manifest" / table / day.isoformat()
+
+    def _path(self, table: str, day: date, batch_id: str) -> Path:
+        return self.folder / table / f"business_day={day.isoformat()}" / f"{batch_id}.parquet"
+
+    def _quarantine_path(self, batch: Batch) -> Path:
+        folder = self.quarantine / batch.table / f"business_day={batch.day.isoformat()}"
+        return folder / f"{batch.batch_id}.jsonl"
+
+
+class _renamed_into:
+    """A temporary path beside `target`, synced and renamed over it on success, removed on error."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __enter__(self) -> Path:
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._target.parent, prefix=".writing-")
+        os.close(handle)
+        self._temporary = Path(name)
+        return self._temporary
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            self._temporary.unlink(missing_ok=True)
+            return
+        with self._temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        self._temporary.chmod(0o644)
+        os.replace(self._temporary, self._target)
+
+
+def _check_control(
+    table: LandedTable, extract: Extract, conformed: Conformed, rejected: tuple[Rejected, ...]
+) -> None:
+    """Hold the rows against the totals that the source declares.
+
+    The count always ties, quarantined rows included. A sum can tie only where every row was
+    readable: with rows in quarantine their amounts may be what is unreadable.
+    """
+    if extract.control is None:
+        return
+    found = extract.rows.num_rows + len(extract.rejected)
+    declared = extract.control.rows
+    if declared is not None and declared != found:
+        raise LandingError(
+            f"{table.name} {extract.day}: the source declares {declared} rows, {found} arrived",
+            next_step="run the day again; if it repeats, ask the source's owner for the file",
+        )
+    if rejected or conformed.repeated:
+        return
+    sums = _sums(conformed.rows)
+    for name, total in extract.control.sums.items():
+        if sums.get(name, 0) != total:
+            raise LandingError(
+                f"{table.name} {extract.day}: the source declares {name} = {total},"
+                f" the rows sum to {sums.get(name, 0)}",
+                next_step="run the day again; if it repeats, ask the source's owner for the file",
+            )
+
+
+def _sums(rows: pa.Table) -> dict[str, int]:
+    return {
+        name: pc.sum(rows.column(name)).as_py() or 0
+        for name in rows.column_names
+        if name.endswith("_fen")
+    }
+
+
+def _digest(rows: pa.Table) -> str:
+    """SHA-256 of the rows in key order. Chunking does not count."""
+    sink = pa.BufferOutputStream()
+    combined = rows.combine_chunks()
+    with pa.ipc.new_stream(sink, combined.schema) as stream:
+        stream.write_table(combined)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def _rows_changed(path: Path, rows: pa.Table) -> int:
+    if not path.exists():
+        return rows.num_rows
+    before = pq.read_table(path)
+    with duckdb.connect(":memory:") as connection:
+        connection.register("before_rows", before)
+        connection.register("after_rows", rows)
+        counted = connection.execute(
+            """
+            select count(*) from (
+                (from before_rows except all from after_rows)
+                union all
+                (from after_rows except all from before_rows)
+            )"""
+        ).fetchall()
+    return int(counted[0][0])
+
+
+def _same_entry(before: Batch, after: Batch) -> bool:
+    return (
+        before.complete_until == after.complete_until
+        and before.quarantined == after.quarantined
+        and before.path.exists()
+    )
+
+
+def _to_json(batch: Batch) -> dict[str, Any]:
+    entry = asdict(batch)
+    del entry["path"]
+    return entry | {
+        "day": batch.day.isoformat(),
+        "complete_until": batch.complete_until.isoformat(),
+        "extracted_at": batch.extracted_at.isoformat(),
+    }
