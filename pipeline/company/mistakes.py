@@ -1,0 +1,213 @@
+"""Reading the company's files so that every mistake names its file, line, key and what is allowed."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ruamel.yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+Step = str | int
+Model = TypeVar("Model", bound=BaseModel)
+VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?P<has_default>:-(?P<default>[^}]*))?\}")
+
+# What a reader should write where pydantic only names the type that it expected.
+WANTED = {
+    "date": "a day such as 2026-10-01",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "dict": "keys with values",
+    "model": "keys with values",
+    "tuple": "a list",
+    "list": "a list",
+    "path": "a path",
+}
+
+
+class Settings(BaseModel):
+    """The base of every model of the company folder: unchangeable, and no key is ignored."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, populate_by_name=True
+    )
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML file of the company folder: plain values, and the line of each of them."""
+
+    name: str
+    values: Any
+    written: Any
+
+    def line(self, path: Sequence[Step]) -> int:
+        """The line (from 1) where the last step of `path` that exists in the file is written."""
+        node, line = self.written, 1
+        for step in path:
+            key = _written_key(node, step)
+            if key is None:
+                break
+            line = node.lc.data[key][0] + 1
+            node = node[key]
+        return line
+
+    def found(self, path: Sequence[Step]) -> str:
+        """What the file says at `path`, before variables are expanded, so that no secret shows."""
+        node = self.written
+        for step in path:
+            key = _written_key(node, step)
+            if key is None:
+                return "nothing"
+            node = node[key]
+        if isinstance(node, CommentedMap):
+            return "keys with values"
+        if isinstance(node, CommentedSeq):
+            return "a list"
+        return "nothing" if node is None else f"'{node}'"
+
+    def mistake(self, path: Sequence[Step], problem: str) -> str:
+        return f"{self.name}:{self.line(path)}: {_key(path)}{problem}"
+
+
+def _written_key(node: Any, step: Step) -> Any:
+    """The key under which `step` is written in `node`: `1:` is read as the text '1'."""
+    if isinstance(node, CommentedMap):
+        return next((key for key in node if str(key) == str(step)), None)
+    if isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
+        return step
+    return None
+
+
+def _key(path: Sequence[Step]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"{text.lstrip('.')}: " if text else ""
+
+
+def suggest(word: str, allowed: Iterable[str]) -> str:
+    """The allowed words, and the one that `word` was most likely meant to be."""
+    words = list(allowed)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    listed = ", ".join(words) if words else "nothing here"
+    return f"allowed: {listed}" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def read_document(
+    folder: Path, name: str, environment: Mapping[str, str], mistakes: list[str]
+) -> Document | None:
+    """Read one YAML file and expand its variables; None, with the reason in `mistakes`, if broken."""
+    try:
+        text = (folder / name).read_text(encoding="utf-8-sig")
+        written = ruamel.yaml.YAML(typ="rt").load(text)
+    except UnicodeDecodeError as error:
+        mistakes.append(
+            f"{name}:1: found a byte that is not UTF-8 (at {error.start}), allowed: UTF-8"
+        )
+        return None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = (error.problem or "not YAML").split("\n")[0]
+        mistakes.append(f"{name}:{line}: found text that is not YAML: {problem}")
+        return None
+    document = Document(name=name, values=None, written=written)
+    values = _expand(document, written, (), environment, mistakes)
+    return Document(name=name, values=values, written=written)
+
+
+def _expand(
+    document: Document,
+    node: Any,
+    path: tuple[Step, ...],
+    environment: Mapping[str, str],
+    mistakes: list[str],
+) -> Any:
+    if isinstance(node, Mapping):
+        return {
+            str(key): _expand(document, value, (*path, str(key)), environment, mistakes)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [
+            _expand(document, value, (*path, at), environment, mistakes)
+            for at, value in enumerate(node)
+        ]
+    if not isinstance(node, str):
+        return float(node) if isinstance(node, float) else node
+
+    def replace(variable: re.Match[str]) -> str:
+        name = variable["name"]
+        if environment.get(name):
+            return environment[name]
+        if variable["has_default"]:
+            return variable["default"]
+        mistakes.append(
+            document.mistake(path, f"found ${{{name}}}, which is not set, allowed: a variable of "
+                             "the environment or of .env, or ${NAME:-default}")
+        )  # fmt: skip
+        return variable[0]
+
+    return VARIABLE.sub(replace, str(node))
+
+
+def read_model(model: type[Model], document: Document, mistakes: list[str]) -> Model | None:
+    """The document as `model`; None, with every reason in `mistakes`, where it does not fit."""
+    values = {} if document.values is None else document.values
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        mistakes.extend(
+            _explain(dict(detail), document, model) for detail in error.errors(include_url=False)
+        )
+        return None
+
+
+def _explain(detail: dict[str, Any], document: Document, model: type[BaseModel]) -> str:
+    path: tuple[Step, ...] = tuple(step for step in detail["loc"] if step != "[key]")
+    kind, context = detail["type"], detail.get("ctx", {})
+    found = document.found(path)
+    if kind == "extra_forbidden":
+        problem = f"unknown key, {suggest(str(path[-1]), _allowed_keys(model, path))}"
+    elif kind == "missing":
+        problem = "missing, and required"
+    elif kind == "literal_error":
+        words = re.findall(r"'([^']*)'", context["expected"])
+        problem = f"found {found}, {suggest(str(detail['input']), words)}"
+    elif kind == "value_error":
+        problem = f"found {found}, {context['error']}"
+    else:
+        wanted = WANTED.get(kind.split("_")[0], detail["msg"])
+        problem = f"found {found}, allowed: {wanted}"
+    return document.mistake(path, problem)
+
+
+def _allowed_keys(model: type[BaseModel], path: Sequence[Step]) -> list[str]:
+    """The keys of the model that `path` leads into, in the order in which they are declared."""
+    current: Any = model
+    for step in path[:-1]:
+        current = _inner(current, step)
+    return _names(current) if isinstance(current, type) else []
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _inner(annotation: Any, step: Step) -> Any:
+    """The type under `step` of `annotation`: a field, a mapping's value or a list's item."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
+        annotation = fields[str(step)].annotation if str(step) in fields else None
+    else:
+        arguments = typing.get_args(annotation)
+        annotation = arguments[-1 if typing.get_origin(annotation) is dict else 0]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(of for of in typing.get_args(annotation) if of is not type(None))
+    return annotation

@@ -1,0 +1,280 @@
+"""`sources.yml`: how each system is reached, and how its names map to the landed tables.
+
+Says only what may be written there; reading the systems is the concern of `pipeline.sources`.
+"""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.company.mistakes import Document, Settings, suggest
+from pipeline.landed import TABLES, LandedTable
+
+MONEY_UNITS = ("yuan", "fen")
+INSTANT_UNITS = ("iso", "seconds", "milliseconds")
+
+
+class Connection(Settings):
+    """How one system is reached; which of these keys it needs depends on the connector.
+
+    Paths are absolute once the company is loaded. Secrets are names of environment variables.
+    """
+
+    folder: Path | None = None
+    url: str | None = None
+    url_env: str | None = None
+    base_url: str | None = None
+    app_id: str | None = None
+    app_secret_env: str | None = None
+    merchant_id: str | None = None
+    certificate_serial: str | None = None
+    private_key_path: Path | None = None
+    platform_keys: dict[str, Path] = Field(default_factory=dict)
+
+
+class ColumnSource(Settings):
+    """Where one landed column comes from: the source's name, its unit and its words for ours."""
+
+    source: str = Field(alias="from")
+    unit: Literal["yuan", "fen", "seconds", "milliseconds", "iso"] | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_a_bare_name(cls, written: Any) -> Any:
+        return {"from": written} if isinstance(written, str | int) else written
+
+
+class TableSource(Settings):
+    """How one landed table is read. `columns` empty means that the source bears the landed names."""
+
+    connector: str
+    connection: str
+    files: str | None = None
+    holds: Literal["day", "history"] | None = None
+    format: Literal["csv", "jsonl", "xlsx", "parquet"] | None = None
+    encoding: str | None = None
+    header_row: int = Field(default=1, ge=1)
+    sheet: str | None = None
+    table: str | None = None
+    query: str | None = None
+    changed_column: str | None = None
+    time_zone: Literal["UTC", "Asia/Shanghai"] = "UTC"
+    columns: dict[str, ColumnSource] = Field(default_factory=dict)
+    interface_actors: tuple[str, ...] = ()
+    trailing_days: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tell_what_a_file_holds(cls, written: Any) -> Any:
+        if isinstance(written, dict) and written.get("files") and not written.get("holds"):
+            held = "day" if "{day}" in str(written["files"]) else "history"
+            return written | {"holds": held}
+        return written
+
+
+class Sources(Settings):
+    """The whole of `sources.yml`. A landed table that is not in `tables` is not connected."""
+
+    connections: dict[str, Connection] = Field(default_factory=dict)
+    tables: dict[str, TableSource] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Connector:
+    """Which tables a connector can deliver and which keys it reads; `|` separates alternatives."""
+
+    tables: tuple[str, ...]
+    connection_needs: tuple[str, ...]
+    connection_takes: tuple[str, ...] = ()
+    table_needs: tuple[str, ...] = ()
+    table_takes: tuple[str, ...] = ()
+
+
+EVERY_TABLE = tuple(TABLES)
+COMMON_KEYS = ("connector", "connection", "interface_actors", "trailing_days")
+CONNECTORS: dict[str, Connector] = {
+    "files": Connector(
+        tables=EVERY_TABLE,
+        connection_needs=("folder",),
+        table_needs=("files",),
+        table_takes=(
+            "holds", "format", "encoding", "header_row", "sheet", "time_zone", "columns",
+        ),
+    ),
+    "sql": Connector(
+        tables=EVERY_TABLE,
+        connection_needs=("url|url_env",),
+        table_needs=("table|query",),
+        table_takes=("changed_column", "time_zone", "columns"),
+    ),
+    "wechat_miniprogram": Connector(
+        tables=("mp_daily",),
+        connection_needs=("app_id", "app_secret_env"),
+        connection_takes=("base_url",),
+    ),
+    "wechat_orders": Connector(
+        tables=("mp_orders",),
+        connection_needs=("app_id", "app_secret_env"),
+        connection_takes=("base_url",),
+    ),
+    "wechat_pay": Connector(
+        tables=("pay_bill",),
+        connection_needs=(
+            "merchant_id", "certificate_serial", "private_key_path", "platform_keys",
+        ),
+        connection_takes=("base_url",),
+    ),
+}  # fmt: skip
+
+
+def find_mistakes(sources: Sources, document: Document) -> Iterator[str]:
+    """What is wrong beyond types: unknown names, keys of another connector, columns not mapped."""
+    for name, table in sources.tables.items():
+        path = ("tables", name)
+        if name not in TABLES:
+            yield document.mistake(path, f"unknown table, {suggest(name, TABLES)}")
+        elif table.connector not in CONNECTORS:
+            problem = f"found '{table.connector}', {suggest(table.connector, CONNECTORS)}"
+            yield document.mistake((*path, "connector"), problem)
+        else:
+            yield from _check_table(TABLES[name], table, document)
+            yield from _check_columns(TABLES[name], table, document)
+        if table.connection not in sources.connections:
+            problem = (
+                f"found '{table.connection}', {suggest(table.connection, sources.connections)}"
+            )
+            yield document.mistake((*path, "connection"), problem)
+    for name in sources.connections:
+        yield from _check_connection(name, sources, document)
+
+
+def _check_table(landed: LandedTable, table: TableSource, document: Document) -> Iterator[str]:
+    path, connector = ("tables", landed.name), CONNECTORS[table.connector]
+    if landed.name not in connector.tables:
+        able = [name for name, known in CONNECTORS.items() if landed.name in known.tables]
+        problem = f"found '{table.connector}', which cannot deliver {landed.name}, allowed: "
+        yield document.mistake((*path, "connector"), problem + ", ".join(able))
+        return
+    yield from _check_keys(
+        path, table, connector.table_needs, (*COMMON_KEYS, *connector.table_takes),
+        table.connector, document,
+    )  # fmt: skip
+    if table.encoding is not None and not _is_encoding(table.encoding):
+        problem = f"found '{table.encoding}', allowed: an encoding such as utf-8, gbk or gb18030"
+        yield document.mistake((*path, "encoding"), problem)
+
+
+def _check_connection(name: str, sources: Sources, document: Document) -> Iterator[str]:
+    """A connection may serve several connectors; it needs the keys of each of them."""
+    users = dict.fromkeys(
+        table.connector
+        for table in sources.tables.values()
+        if table.connection == name and table.connector in CONNECTORS
+    )
+    connection = sources.connections[name]
+    for user in users:
+        connector = CONNECTORS[user]
+        yield from _check_keys(
+            ("connections", name), connection, connector.connection_needs,
+            connector.connection_takes, user, document,
+        )  # fmt: skip
+
+
+def _check_keys(
+    path: tuple[str, ...],
+    written: Settings,
+    needs: tuple[str, ...],
+    takes: tuple[str, ...],
+    connector: str,
+    document: Document,
+) -> Iterator[str]:
+    given = [key for key in written.model_fields_set if key != "holds" or key in takes]
+    allowed = [key for need in needs for key in need.split("|")] + list(takes)
+    for key in sorted(given):
+        if key not in allowed:
+            problem = f"a key that connector '{connector}' does not read, {suggest(key, allowed)}"
+            yield document.mistake((*path, key), problem)
+    for need in needs:
+        present = [key for key in need.split("|") if getattr(written, key)]
+        either = " or ".join(need.split("|"))
+        if not present:
+            problem = f"missing {either}, which connector '{connector}' needs"
+            yield document.mistake(path, problem)
+        elif len(present) > 1:
+            problem = f"found {' and '.join(present)}, allowed: {either}, one of them"
+            yield document.mistake((*path, present[1]), problem)
+
+
+def _check_columns(landed: LandedTable, table: TableSource, document: Document) -> Iterator[str]:
+    path = ("tables", landed.name, "columns")
+    names = [column.name for column in landed.columns]
+    for name, source in table.columns.items():
+        if name not in names:
+            yield document.mistake((*path, name), f"unknown column, {suggest(name, names)}")
+            continue
+        column = landed.column(name)
+        units = _units(name, column.kind)
+        if source.unit is not None and source.unit not in units:
+            problem = f"found '{source.unit}', {suggest(source.unit, units)}"
+            yield document.mistake((*path, name, "unit"), problem)
+        for word, meaning in source.values.items():
+            if column.allowed and meaning not in column.allowed:
+                problem = f"found '{meaning}', {suggest(meaning, column.allowed)}"
+                yield document.mistake((*path, name, "values", word), problem)
+    missing = [name for name in landed.required if table.columns and name not in table.columns]
+    if missing:
+        yield document.mistake(path, f"missing {', '.join(missing)}, required in {landed.name}")
+
+
+def _units(name: str, kind: str) -> tuple[str, ...]:
+    if kind == "instant":
+        return INSTANT_UNITS
+    return MONEY_UNITS if name.endswith("_fen") else ()
+
+
+def _is_encoding(word: str) -> bool:
+    try:
+        codecs.lookup(word)
+    except LookupError:
+        return False
+    return True
+
+
+def resolve_paths(sources: Sources, folder: Path) -> Sources:
+    """The same settings with every relative path made absolute, from the company folder on."""
+    return sources.model_copy(
+        update={
+            "connections": {
+                name: _resolve(connection, folder)
+                for name, connection in sources.connections.items()
+            }
+        }
+    )
+
+
+def _resolve(connection: Connection, folder: Path) -> Connection:
+    changed: dict[str, Any] = Field(default_factory=dict)
+    if connection.folder is not None:
+        changed["folder"] = folder / connection.folder.expanduser()
+    if connection.private_key_path is not None:
+        changed["private_key_path"] = folder / connection.private_key_path.expanduser()
+    if connection.platform_keys:
+        changed["platform_keys"] = {
+            serial: folder / path.expanduser() for serial, path in connection.platform_keys.items()
+        }
+    if connection.url is not None:
+        changed["url"] = resolve_url(connection.url, folder)
+    return connection.model_copy(update=changed)
+
+
+def resolve_url(url: str, folder: Path) -> str:
+    """The address of a database; a relative SQLite path is taken from the company folder."""
+    scheme, mark, rest = url.partition(":///")
+    if not mark or not scheme.startswith("sqlite") or rest.startswith(("/", ":")) or not rest:
+        return url
+    return f"{scheme}:///{folder / rest}"
