@@ -24,6 +24,16 @@ def parse_duration(value: object) -> timedelta:
     return timedelta(**{UNITS[parts["unit"]]: int(parts["count"])})
 
 
+def format_duration(duration: timedelta) -> str:
+    """A duration as it may be written in a contract, in the largest unit that is exact."""
+    seconds = int(duration.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        # 24h and 72h read more plainly than 1d and 3d, as the default contract writes them.
+        if seconds % size == 0 and (unit != "d" or seconds > 3 * size):
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
@@ -140,7 +150,10 @@ def find_mistakes(written: LoopFile, document: Document, owners: list[str]) -> I
             problem = "found a time limit, allowed: none, for the first leg is the claim itself"
             yield document.mistake(("legs", name), problem)
         if leg.window and leg.late_after and leg.late_after > leg.window:
-            problem = f"found {leg.late_after}, allowed: at most the leg's window, {leg.window}"
+            limit = format_duration(leg.window)
+            problem = (
+                f"found {format_duration(leg.late_after)}, allowed: at most the window, {limit}"
+            )
             yield document.mistake(("legs", name, "late_after"), problem)
 
 

@@ -1,6 +1,8 @@
 """Reading the company's files so that every mistake names its file, line, key and what is allowed."""
 
+import copy
 import difflib
+import itertools
 import re
 import types
 import typing
@@ -59,6 +61,13 @@ class Document:
             line = node.lc.data[key][0] + 1
             node = node[key]
         return line
+
+    def keys(self, path: Sequence[Step]) -> list[str]:
+        """The keys written under `path`, in the file's order."""
+        node = self.values
+        for step in path:
+            node = node[step]
+        return list(node)
 
     def found(self, path: Sequence[Step]) -> str:
         """What the file says at `path`, before variables are expanded, so that no secret shows."""
@@ -158,19 +167,43 @@ def _expand(
 
 
 def read_model(model: type[Model], document: Document, mistakes: list[str]) -> Model | None:
-    """The document as `model`; None, with every reason in `mistakes`, where it does not fit."""
-    values = {} if document.values is None else document.values
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        mistakes.extend(
-            _explain(dict(detail), document, model) for detail in error.errors(include_url=False)
-        )
-        return None
+    """The document as `model`, with what does not fit told in `mistakes` and left out.
+
+    Leaving it out lets later checks find the other mistakes of the same file in the same run. None
+    where nothing sound is left.
+    """
+    values = {} if document.values is None else copy.deepcopy(document.values)
+    told = False
+    while True:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            details = [dict(detail) for detail in error.errors(include_url=False)]
+            if not told:
+                mistakes.extend(_explain(detail, document, model) for detail in details)
+                told = True
+            if not all([_leave_out(values, detail) for detail in details]):
+                return None
+
+
+def _path(detail: dict[str, Any]) -> tuple[Step, ...]:
+    return tuple(step for step in detail["loc"] if step != "[key]")
+
+
+def _leave_out(values: Any, detail: dict[str, Any]) -> bool:
+    """Remove what `detail` complains of, a whole list for its item; False if nothing can stay."""
+    path = _path(detail)[:-1] if detail["type"] == "missing" else _path(detail)
+    path = tuple(itertools.takewhile(lambda step: isinstance(step, str), path))
+    if not path:
+        return False
+    for step in path[:-1]:
+        values = values.get(step, {})
+    values.pop(path[-1], None)
+    return True
 
 
 def _explain(detail: dict[str, Any], document: Document, model: type[BaseModel]) -> str:
-    path: tuple[Step, ...] = tuple(step for step in detail["loc"] if step != "[key]")
+    path = _path(detail)
     kind, context = detail["type"], detail.get("ctx", {})
     found = document.found(path)
     if kind == "extra_forbidden":

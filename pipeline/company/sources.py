@@ -193,10 +193,9 @@ def _check_keys(
     connector: str,
     document: Document,
 ) -> Iterator[str]:
-    given = [key for key in written.model_fields_set if key != "holds" or key in takes]
     allowed = [key for need in needs for key in need.split("|")] + list(takes)
-    for key in sorted(given):
-        if key not in allowed:
+    for key in document.keys(path):
+        if key in type(written).model_fields and key not in allowed:
             problem = f"a key that connector '{connector}' does not read, {suggest(key, allowed)}"
             yield document.mistake((*path, key), problem)
     for need in needs:
@@ -258,7 +257,7 @@ def resolve_paths(sources: Sources, folder: Path) -> Sources:
 
 
 def _resolve(connection: Connection, folder: Path) -> Connection:
-    changed: dict[str, Any] = Field(default_factory=dict)
+    changed: dict[str, Any] = {}
     if connection.folder is not None:
         changed["folder"] = folder / connection.folder.expanduser()
     if connection.private_key_path is not None:
