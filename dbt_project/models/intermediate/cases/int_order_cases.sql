@@ -1,0 +1,116 @@
+with claims as (
+    select * from {{ ref('int_order_claims') }}
+),
+
+payments as (
+    select * from {{ ref('int_order_payments') }}
+),
+
+bookings as (
+    select * from {{ ref('int_order_bookings') }} where booking_rank = 1
+),
+
+events as (
+    select * from {{ ref('stg_tracking__events') }}
+),
+
+untracked_orders as (
+    select order_no from {{ ref('stg_erp__orders') }}
+    where
+        order_no is not null
+        and erp_order_no not in (select erp_order_no from {{ ref('int_order_bookings') }})
+),
+
+front_end as (
+    select complete_from
+    from {{ ref('stg_company__watermarks') }}
+    where table_name = 'tracking_events'
+),
+
+tracked_apps as (
+    select distinct app_id from events where app_id is not null
+),
+
+-- A payment that no event and no booking knows is a case where its app is one we track.
+lone_payments as (
+    select payments.order_no
+    from payments
+    left join untracked_orders on payments.order_no = untracked_orders.order_no
+    where
+        untracked_orders.order_no is null
+        and (
+            payments.app_id is null
+            or payments.app_id in (select app_id from tracked_apps)
+            or not exists (select 1 from tracked_apps)
+        )
+),
+
+case_numbers as (
+    select case_no from claims where has_order_act
+    union
+    select order_no from lone_payments
+    union
+    select case_no from bookings
+),
+
+joined as (
+    select
+        'order:' || case_numbers.case_no as case_id,
+        case_numbers.case_no,
+        coalesce(claims.business_line, bookings.business_line, 'unknown') as business_line,
+        coalesce(claims.channel, bookings.channel, 'unknown') as channel,
+        claims.session_id,
+        claims.submitted_at,
+        claims.submitted_ref,
+        claims.claimed_at,
+        claims.failed_at,
+        claims.pay_started_at,
+        claims.claim_amount_fen,
+        claims.openid,
+        claims.unionid,
+        claims.member_no,
+        payments.openid as payer_openid,
+        payments.paid_at,
+        payments.paid_ref,
+        payments.paid_amount_fen,
+        payments.coupon_fen,
+        payments.fee_fen,
+        bookings.erp_order_no,
+        bookings.state as erp_state,
+        bookings.channel as erp_channel,
+        bookings.customer_code,
+        bookings.phone_hash,
+        bookings.amount_fen as booked_amount_fen,
+        bookings.freight_fen,
+        bookings.created_at as booked_at,
+        bookings.source_ref as booked_ref,
+        bookings.first_ordered_at,
+        coalesce(bookings.bookings_count, 0) as bookings_count,
+        bookings.booked_total_fen,
+        coalesce(bookings.is_paid_or_later, false) as is_paid_or_later,
+        claims.case_no is null as is_backend_only,
+        claims.claimed_at is not null as is_claimed,
+        least(payments.paid_at, bookings.booked_at) as first_record_at
+    from case_numbers
+    left join claims on case_numbers.case_no = claims.case_no
+    left join payments on case_numbers.case_no = payments.order_no
+    left join bookings on case_numbers.case_no = bookings.case_no
+),
+
+-- A back-end record from before the front end's first landed day cannot be missed by it.
+observed as (
+    select
+        joined.*,
+        coalesce(joined.submitted_at, joined.first_record_at) as entered_at,
+        not joined.is_claimed
+        and joined.paid_at is null
+        and not joined.is_paid_or_later as is_abandoned
+    from joined
+    left join front_end on true
+    where
+        not joined.is_backend_only
+        or front_end.complete_from is null
+        or least(joined.first_record_at, joined.first_ordered_at) >= front_end.complete_from
+)
+
+select * from observed

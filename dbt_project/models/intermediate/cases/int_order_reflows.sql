@@ -1,0 +1,44 @@
+with cases as (
+    select * from {{ ref('int_order_cases') }}
+),
+
+wechat_orders as (
+    select * from {{ ref('stg_wechat__mp_orders') }} where order_state >= 2
+),
+
+-- States that a customer is shown only once the goods have left.
+views as (
+    select * from {{ ref('stg_tracking__events') }}
+    where
+        event = 'status_view'
+        and case_no is not null
+        and shown_state in ('fulfilling', 'shipped', 'delivered', 'returned', 'done')
+),
+
+shown as (
+    select
+        order_no as case_no,
+        first_shipped_upload_at as reflowed_at,
+        source_ref
+    from wechat_orders
+    union all
+    select
+        case_no,
+        occurred_at as reflowed_at,
+        source_ref
+    from views
+),
+
+ranked as (
+    select
+        cases.case_id,
+        shown.reflowed_at,
+        shown.source_ref as reflowed_ref,
+        row_number() over (
+            partition by cases.case_id order by shown.reflowed_at nulls last, shown.source_ref
+        ) as reflow_rank
+    from shown
+    inner join cases on shown.case_no = cases.case_no
+)
+
+select * from ranked where reflow_rank = 1

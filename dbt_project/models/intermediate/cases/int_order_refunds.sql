@@ -1,0 +1,85 @@
+with bill as (
+    select * from {{ ref('stg_wechat__pay_bill') }} where row_kind = 'refund'
+),
+
+refund_documents as (
+    select * from {{ ref('stg_erp__refunds') }}
+),
+
+bookings as (
+    select * from {{ ref('int_order_bookings') }}
+),
+
+cases as (
+    select * from {{ ref('int_order_cases') }}
+),
+
+bill_refund_ids as (
+    select refund_id, min(order_no) as order_no from bill
+    where refund_id is not null
+    group by refund_id
+),
+
+bill_refund_nos as (
+    select refund_no, min(order_no) as order_no from bill
+    where refund_no is not null
+    group by refund_no
+),
+
+posted as (
+    select
+        refund_documents.*,
+        coalesce(
+            bookings.case_no,
+            refund_documents.order_no,
+            bill_refund_ids.order_no,
+            bill_refund_nos.order_no
+        ) as case_no
+    from refund_documents
+    left join bookings on refund_documents.erp_order_no = bookings.erp_order_no
+    left join bill_refund_ids on refund_documents.refund_id = bill_refund_ids.refund_id
+    left join bill_refund_nos on refund_documents.refund_no = bill_refund_nos.refund_no
+),
+
+bill_ranked as (
+    select
+        *,
+        row_number() over (partition by order_no order by happened_at, refund_id) as refund_rank,
+        cast(sum(refund_fen) over (partition by order_no) as bigint) as total_fen,
+        max(happened_at) over (partition by order_no) as last_at
+    from bill
+),
+
+posted_ranked as (
+    select
+        *,
+        row_number() over (partition by case_no order by posted_at, refund_doc_no) as refund_rank,
+        cast(sum(amount_fen) over (partition by case_no) as bigint) as total_fen,
+        max(amount_fen) over (partition by case_no) as greatest_fen,
+        count(*) over (partition by case_no) as documents_count,
+        max(posted_at) over (partition by case_no) as last_at
+    from posted
+),
+
+joined as (
+    select
+        cases.case_id,
+        bill_ranked.happened_at as bill_refunded_at,
+        bill_ranked.last_at as bill_last_refunded_at,
+        bill_ranked.total_fen as bill_refund_fen,
+        bill_ranked.source_ref as bill_refund_ref,
+        posted_ranked.posted_at as erp_refunded_at,
+        posted_ranked.last_at as erp_last_refunded_at,
+        posted_ranked.total_fen as erp_refund_fen,
+        posted_ranked.greatest_fen as erp_greatest_refund_fen,
+        posted_ranked.documents_count as erp_refunds_count,
+        posted_ranked.source_ref as erp_refund_ref
+    from cases
+    left join bill_ranked
+        on cases.case_no = bill_ranked.order_no and bill_ranked.refund_rank = 1
+    left join posted_ranked
+        on cases.case_no = posted_ranked.case_no and posted_ranked.refund_rank = 1
+    where bill_ranked.order_no is not null or posted_ranked.case_no is not null
+)
+
+select * from joined

@@ -1,0 +1,27 @@
+with shipments as (
+    select * from {{ ref('stg_erp__shipments') }}
+    where state in ('shipped', 'delivered', 'returned')
+),
+
+bookings as (
+    select * from {{ ref('int_order_bookings') }}
+),
+
+matched as (
+    select
+        shipments.*,
+        bookings.case_no,
+        coalesce(shipments.shipped_at, shipments.created_at) as evidence_at
+    from shipments
+    inner join bookings on shipments.erp_order_no = bookings.erp_order_no
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by case_no order by evidence_at, shipment_no) as shipment_rank,
+        count(*) over (partition by case_no) as shipments_count
+    from matched
+)
+
+select * from ranked where shipment_rank = 1

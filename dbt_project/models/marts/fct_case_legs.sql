@@ -1,0 +1,40 @@
+with legs as (
+    select * from {{ ref('int_order_legs__classified') }}
+),
+
+run as (
+    select * from {{ ref('int_run__as_of') }}
+),
+
+stamped as (
+    select
+        legs.case_id,
+        legs.loop,
+        legs.business_line,
+        legs.channel,
+        legs.leg,
+        legs.leg_rank,
+        legs.is_mandatory,
+        legs.surface_claims,
+        legs.has_evidence,
+        legs.truth,
+        legs.divergence,
+        legs.sub_class,
+        legs.made_by,
+        legs.claim_at,
+        legs.evidence_at,
+        legs.due_at,
+        legs.lag_seconds,
+        legs.claim_amount_fen,
+        legs.evidence_amount_fen,
+        legs.amount_at_stake_fen,
+        legs.claim_ref,
+        legs.evidence_ref,
+        legs.owner,
+        legs.detail,
+        run.as_of
+    from legs
+    cross join run
+)
+
+select * from stamped

@@ -1,0 +1,68 @@
+{%- set settle_seconds = 86400 -%}
+
+with sessions as (
+    select * from {{ ref('int_sessions') }}
+),
+
+cases as (
+    select * from {{ ref('fct_cases') }}
+),
+
+tracking as (
+    select * from {{ ref('stg_company__watermarks') }} where table_name = 'tracking_events'
+),
+
+run as (
+    select * from {{ ref('int_run__as_of') }}
+),
+
+session_cases as (
+    select
+        session_id,
+        business_line,
+        count(*) as cases_count,
+        min(case when is_mature then 1 else 0 end) = 1 as is_mature,
+        max(case when verified_converted then 1 else 0 end) = 1 as verified_converted,
+        max(case when is_unknown then 1 else 0 end) = 1 as is_unknown
+    from cases
+    where session_id is not null
+    group by session_id, business_line
+),
+
+-- A session that opened no case is settled a day later: its payment window has passed too.
+joined as (
+    select
+        sessions.session_id,
+        sessions.business_line,
+        sessions.channel,
+        sessions.person_id,
+        sessions.started_at,
+        {{ business_day('sessions.started_at') }} as business_day,
+        sessions.entry_scene,
+        sessions.entry_group,
+        sessions.events_count,
+        sessions.has_product_view,
+        sessions.has_add_to_cart,
+        sessions.has_checkout,
+        sessions.has_order_submit,
+        sessions.has_pay_start,
+        sessions.has_pay_success,
+        coalesce(session_cases.cases_count, 0) as cases_count,
+        coalesce(
+            session_cases.is_mature,
+            tracking.complete_until >= {{ add_seconds('sessions.started_at', settle_seconds) }}
+        ) as is_mature,
+        sessions.has_pay_success as surface_converted,
+        coalesce(session_cases.verified_converted, false) as verified_converted,
+        coalesce(session_cases.is_unknown, false)
+        and not coalesce(session_cases.verified_converted, false) as is_unknown,
+        run.as_of
+    from sessions
+    left join session_cases
+        on sessions.session_id = session_cases.session_id
+        and sessions.business_line = session_cases.business_line
+    cross join tracking
+    cross join run
+)
+
+select * from joined

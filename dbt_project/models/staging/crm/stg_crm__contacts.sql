@@ -1,0 +1,20 @@
+with {{ landed('crm_contacts', key=['contact_id'], instant='created_at', newest='updated_at') }},
+
+renamed as (
+    select
+        contact_id,
+        unionid,
+        openid,
+        member_no,
+        phone as phone_hash,
+        customer_code,
+        source,
+        created_by,
+        created_via,
+        created_at,
+        updated_at,
+        source_ref
+    from landed
+)
+
+select * from renamed

@@ -1,0 +1,20 @@
+with
+{{ landed(
+    'identities',
+    key=['left_kind', 'left_value', 'right_kind', 'right_value'],
+    instant='seen_at'
+) }},
+
+renamed as (
+    select
+        left_kind,
+        left_value,
+        right_kind,
+        right_value,
+        seen_at,
+        source,
+        source_ref
+    from landed
+)
+
+select * from renamed

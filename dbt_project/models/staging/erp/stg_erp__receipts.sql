@@ -1,0 +1,21 @@
+with
+{{ landed(
+    'erp_receipts', key=['receipt_no', 'erp_order_no', 'order_no'], instant='received_at'
+) }},
+
+renamed as (
+    select
+        receipt_no,
+        erp_order_no,
+        order_no,
+        transaction_id,
+        created_by,
+        created_via,
+        amount_fen,
+        received_at,
+        created_at,
+        source_ref
+    from landed
+)
+
+select * from renamed

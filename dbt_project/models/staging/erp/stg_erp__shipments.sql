@@ -1,0 +1,16 @@
+with {{ landed('erp_shipments', key=['shipment_no'], instant='created_at') }},
+
+renamed as (
+    select
+        shipment_no,
+        erp_order_no,
+        state,
+        created_by,
+        created_via,
+        shipped_at,
+        created_at,
+        source_ref
+    from landed
+)
+
+select * from renamed

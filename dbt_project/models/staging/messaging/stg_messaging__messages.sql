@@ -1,0 +1,21 @@
+with {{ landed('messages', key=['message_id'], instant='coalesce(due_at, sent_at, status_at)') }},
+
+renamed as (
+    select
+        message_id,
+        kind,
+        template_id,
+        openid,
+        unionid,
+        business_line,
+        case_no,
+        node,
+        status,
+        due_at,
+        sent_at,
+        status_at,
+        source_ref
+    from landed
+)
+
+select * from renamed

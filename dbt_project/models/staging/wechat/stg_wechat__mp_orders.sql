@@ -1,0 +1,19 @@
+with
+{{ landed(
+    'mp_orders', key=['transaction_id'], instant='coalesce(paid_at, first_shipped_upload_at)'
+) }},
+
+renamed as (
+    select
+        transaction_id,
+        order_no,
+        openid,
+        order_state,
+        paid_amount_fen,
+        paid_at,
+        first_shipped_upload_at,
+        source_ref
+    from landed
+)
+
+select * from renamed
