@@ -1,4 +1,4 @@
-"""Loop contracts: which legs a business line owes, by when, how exactly, and who answers for them."""
+"""Loop contracts: which legs a business line owes, by when, how exactly, and who answers."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Loop:
-    """The contract of one loop of one business line; `business_line` None is the default contract."""
+    """The contract of one loop of one line; `business_line` None is the default contract."""
 
     business_line: str | None
     loop: str

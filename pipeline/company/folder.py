@@ -73,7 +73,7 @@ class Cost(Settings):
 
 
 class Company(BaseModel):
-    """One company as its folder describes it. All paths are absolute; secrets are read when asked."""
+    """One company as its folder describes it. Paths are absolute; secrets are read when asked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -239,13 +239,17 @@ def _read_costs(folder: Path, mistakes: list[str]) -> Iterator[Cost]:
         return
     with path.open(encoding="utf-8-sig", newline="") as lines:
         rows = csv.DictReader(lines)
-        for column in COST_COLUMNS:
-            if column not in (rows.fieldnames or []):
-                mistakes.append(f"costs.csv:1: missing column {column}")
-        for column in rows.fieldnames or []:
-            if column not in COST_COLUMNS:
-                mistakes.append(f"costs.csv:1: {column}: unknown column, "
-                                f"{suggest(column, COST_COLUMNS)}")  # fmt: skip
+        header = rows.fieldnames or []
+        mistakes.extend(
+            f"costs.csv:1: missing column {column}"
+            for column in COST_COLUMNS
+            if column not in header
+        )
+        mistakes.extend(
+            f"costs.csv:1: {column}: unknown column, {suggest(column, COST_COLUMNS)}"
+            for column in header
+            if column not in COST_COLUMNS
+        )
         for row in rows:
             found = (row.get("amount_fen") or "").strip()
             if not found.lstrip("-").isdigit():

@@ -1,4 +1,4 @@
-"""Reading the company's files so that every mistake names its file, line, key and what is allowed."""
+"""Reading the company's files so that every mistake names file, line, key and what is allowed."""
 
 import copy
 import difflib
@@ -112,7 +112,7 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
 def read_document(
     folder: Path, name: str, environment: Mapping[str, str], mistakes: list[str]
 ) -> Document | None:
-    """Read one YAML file and expand its variables; None, with the reason in `mistakes`, if broken."""
+    """Read one YAML file and expand its variables; None, told in `mistakes`, if it is broken."""
     try:
         text = (folder / name).read_text(encoding="utf-8-sig")
         written = ruamel.yaml.YAML(typ="rt").load(text)
@@ -182,7 +182,7 @@ def read_model(model: type[Model], document: Document, mistakes: list[str]) -> M
             if not told:
                 mistakes.extend(_explain(detail, document, model) for detail in details)
                 told = True
-            if not all([_leave_out(values, detail) for detail in details]):
+            if not all(_leave_out(values, detail) for detail in details):
                 return None
 
 

@@ -50,7 +50,7 @@ class ColumnSource(Settings):
 
 
 class TableSource(Settings):
-    """How one landed table is read. `columns` empty means that the source bears the landed names."""
+    """How one landed table is read. No `columns` means that the source bears the landed names."""
 
     connector: str
     connection: str

@@ -1,0 +1,201 @@
+"""A company folder is made from the template or from a drop, and what does not fit is named."""
+
+import csv
+import gzip
+import json
+import stat
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.company import load_company
+from pipeline.company.creation import create_from_drop, create_from_template
+from pipeline.drop import read_drop
+from pipeline.errors import ConfigurationError
+
+Row = Mapping[str, object]
+
+EVENTS: list[Row] = [
+    {"event_id": f"e{at}", "event": "order_submit", "occurred_at": instant, "channel": "h5",
+     "session_id": "s1", "business_line": "retail", "case_no": f"n{at}"}
+    for at, instant in enumerate(
+        # The first is a Shanghai day later than its UTC day; the second bears its zone.
+        ["2026-03-01T16:30:00Z", "2026-03-03T08:00:00+08:00", "2026-03-20 03:00:00"]
+    )
+]  # fmt: skip
+SHIPMENTS: list[Row] = [
+    {"shipment_no": f"d{at}", "erp_order_no": f"o{at}", "state": "shipped", "created_at": instant,
+     "created_by": actor, "created_via": via}
+    for at, (instant, actor, via) in enumerate([
+        ("2026-02-27T02:00:00Z", "svc_bridge", "interface"),
+        ("2026-03-22T02:00:00Z", "svc_wms", "interface"),
+        ("2026-03-21T02:00:00Z", "wang.li", "ui"),
+    ])
+]  # fmt: skip
+
+
+def write_csv(path: Path, rows: Sequence[Row], encoding: str = "utf-8") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    write_csv(folder / "tracking_events.csv", EVENTS)
+    write_csv(folder / "erp_shipments.csv", SHIPMENTS)
+    return folder
+
+
+def mistakes_of(drop: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read_drop(drop)
+    return str(caught.value)
+
+
+def test_the_first_day_is_that_of_the_first_tracked_event_and_the_last_that_of_any_row(
+    drop: Path,
+) -> None:
+    found = read_drop(drop)
+    assert (found.first_day, found.last_day) == (date(2026, 3, 2), date(2026, 3, 22))
+
+
+def test_without_tracked_events_the_first_day_is_the_least_of_all_tables(drop: Path) -> None:
+    (drop / "tracking_events.csv").unlink()
+    assert read_drop(drop).first_day == date(2026, 2, 27)
+
+
+def test_a_mistyped_year_sets_neither_the_first_nor_the_last_day(drop: Path) -> None:
+    stray = [dict(EVENTS[0]) | {"occurred_at": "1970-01-01T00:00:00Z"}]
+    later = [dict(SHIPMENTS[0]) | {"created_at": "2062-03-01T00:00:00Z"}]
+    write_csv(drop / "tracking_events.csv", [*EVENTS, *stray])
+    write_csv(drop / "erp_shipments.csv", [*SHIPMENTS, *later])
+    found = read_drop(drop)
+    assert (found.first_day, found.last_day) == (date(2026, 3, 2), date(2026, 3, 22))
+    assert "1 rows are dated 1970-01-01" in "\n".join(found.notes)
+
+
+def test_interface_actors_are_those_seen_to_create_through_an_interface(drop: Path) -> None:
+    assert read_drop(drop).interface_actors == {"erp_shipments": ("svc_bridge", "svc_wms")}
+
+
+def test_every_format_and_a_folder_of_files_are_recognised(tmp_path: Path) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    lines = "\n".join(json.dumps(row) for row in EVENTS)
+    with gzip.open(folder / "tracking_events.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(lines)
+    for at, row in enumerate(SHIPMENTS):
+        write_csv(folder / "erp_shipments" / f"part-{at}.csv", [row])
+    orders = {"transaction_id": ["t1"], "order_no": ["n1"], "order_state": [2],
+              "paid_amount_fen": [100], "paid_at": ["2026-03-05T00:00:00Z"]}  # fmt: skip
+    pq.write_table(pa.table(orders), folder / "mp_orders.parquet")
+    found = {table.table.name: table.pattern for table in read_drop(folder).tables}
+    assert found == {
+        "erp_shipments": "erp_shipments/*.csv",
+        "mp_orders": "mp_orders.parquet",
+        "tracking_events": "tracking_events.jsonl.gz",
+    }
+    assert read_drop(folder).last_day == date(2026, 3, 22)
+
+
+def test_a_gbk_file_is_wired_with_its_encoding(drop: Path, tmp_path: Path) -> None:
+    named = [dict(row) | {"created_by": "王丽"} for row in SHIPMENTS]
+    write_csv(drop / "erp_shipments.csv", named, encoding="gbk")
+    found = read_drop(drop)
+    create_from_drop(tmp_path / "shop", found)
+    shop = load_company(tmp_path / "shop", environment={})
+    assert shop.sources.tables["erp_shipments"].encoding == "gb18030"
+    assert shop.sources.tables["erp_shipments"].interface_actors == ("王丽",)
+
+
+def test_missing_required_columns_are_all_named(drop: Path) -> None:
+    write_csv(drop / "erp_shipments.csv", [{"shipment_no": "d1", "erp_order_no": "o1"}])
+    write_csv(drop / "erp_receipts.csv", [{"receipt_no": "r1"}])
+    told = mistakes_of(drop)
+    for column in ("state", "created_at"):
+        assert f"erp_shipments.csv: missing column {column}" in told
+    for column in ("amount_fen", "received_at", "created_at"):
+        assert f"erp_receipts.csv: missing column {column}" in told
+
+
+def test_unknown_files_are_named_and_do_not_stop_the_wiring(drop: Path) -> None:
+    write_csv(drop / "erp_shipment.csv", SHIPMENTS)
+    (drop / "notes.docx").write_bytes(b"")
+    notes = "\n".join(read_drop(drop).notes)
+    assert "erp_shipment.csv: no landed table, did you mean 'erp_shipments'?" in notes
+    assert "notes.docx: no landed table" in notes
+
+
+def test_a_table_in_two_files_is_refused(drop: Path) -> None:
+    write_csv(drop / "erp_shipments" / "a.csv", SHIPMENTS)
+    assert "found erp_shipments/a.csv, erp_shipments.csv, allowed: one file" in mistakes_of(drop)
+
+
+def test_a_truncated_file_is_named(drop: Path) -> None:
+    whole = gzip.compress((drop / "erp_shipments.csv").read_bytes())
+    (drop / "erp_shipments.csv").unlink()
+    (drop / "erp_shipments.csv.gz").write_bytes(whole[:40])
+    assert "erp_shipments.csv.gz: cannot be read" in mistakes_of(drop)
+
+
+def test_a_manifest_is_checked_line_by_line(drop: Path) -> None:
+    manifest = (
+        "table,complete_until\ntracking_event,2026-03-23T00:00:00+08:00\nerp_shipments,soon\n"
+    )
+    (drop / "_manifest.csv").write_text(manifest)
+    told = mistakes_of(drop)
+    assert "_manifest.csv:2: table: found 'tracking_event'" in told
+    assert "did you mean 'tracking_events'?" in told
+    assert "_manifest.csv:3: complete_until: found 'soon'" in told
+
+
+def test_an_empty_folder_is_no_drop(tmp_path: Path) -> None:
+    assert "found no landed table" in mistakes_of(tmp_path)
+
+
+def test_a_company_made_from_a_drop_loads_and_copies_nothing(drop: Path, tmp_path: Path) -> None:
+    create_from_drop(tmp_path / "shop", read_drop(drop))
+    shop = load_company(tmp_path / "shop", environment={})
+    assert shop.name == "shop"
+    assert (shop.first_day, shop.last_day) == (date(2026, 3, 2), date(2026, 3, 22))
+    assert set(shop.sources.tables) == {"tracking_events", "erp_shipments"}
+    assert shop.sources.connections["drop"].folder == drop
+    assert shop.data == tmp_path / "shop" / "data"
+    assert len(shop.hash_key) == 64
+    assert not list((tmp_path / "shop").rglob("*.csv"))
+
+
+def test_the_hashing_key_is_fresh_private_and_ignored_by_git(drop: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        create_from_drop(tmp_path / name, read_drop(drop))
+    keys = [(tmp_path / name / ".env").read_text() for name in ("one", "two")]
+    assert keys[0] != keys[1]
+    assert stat.S_IMODE((tmp_path / "one" / ".env").stat().st_mode) == 0o600
+    assert ".env" in (tmp_path / "one" / ".gitignore").read_text().splitlines()
+
+
+def test_a_company_folder_is_never_overwritten(drop: Path, tmp_path: Path) -> None:
+    create_from_template(tmp_path / "shop")
+    before = (tmp_path / "shop" / "company.yml").read_bytes()
+    with pytest.raises(ConfigurationError, match="a company folder already"):
+        create_from_drop(tmp_path / "shop", read_drop(drop))
+    with pytest.raises(ConfigurationError, match="a company folder already"):
+        create_from_template(tmp_path / "shop")
+    assert (tmp_path / "shop" / "company.yml").read_bytes() == before
+
+
+def test_the_template_tells_what_to_fill_in_and_loads_as_it_is(tmp_path: Path) -> None:
+    wanting = create_from_template(tmp_path / "shop")
+    assert wanting == ["company.yml", "owners.yml", "scenarios.yml", "sources.yml"]
+    shop = load_company(tmp_path / "shop", environment={})
+    assert {loop.business_line for loop in shop.loops} == {"retail", "flash_sale"}
+    assert "# MINI_PROGRAM_SECRET=" in (tmp_path / "shop" / ".env").read_text()
+    assert not (tmp_path / "shop" / "systems").exists()
