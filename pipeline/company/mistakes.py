@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import ruamel.yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 Step = str | int
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,6 +42,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", coerce_numbers_to_str=True, populate_by_name=True
     )
+
+
+class DaysAsText(RoundTripConstructor):
+    """Leaves days to the models: the reader itself would fall over 2026-02-30."""
+
+
+DaysAsText.add_constructor("tag:yaml.org,2002:timestamp", DaysAsText.construct_scalar)
 
 
 @dataclass(frozen=True)
@@ -115,16 +123,19 @@ def read_document(
     """Read one YAML file and expand its variables; None, told in `mistakes`, if it is broken."""
     try:
         text = (folder / name).read_text(encoding="utf-8-sig")
-        written = ruamel.yaml.YAML(typ="rt").load(text)
+        reader = ruamel.yaml.YAML(typ="rt")
+        reader.Constructor = DaysAsText
+        written = reader.load(text)
     except UnicodeDecodeError as error:
         mistakes.append(
             f"{name}:1: found a byte that is not UTF-8 (at {error.start}), allowed: UTF-8"
         )
         return None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = (error.problem or "not YAML").split("\n")[0]
-        mistakes.append(f"{name}:{line}: found text that is not YAML: {problem}")
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        line = mark.line + 1 if mark else 1
+        problem = str(getattr(error, "problem", None) or getattr(error, "reason", "")).split("\n")
+        mistakes.append(f"{name}:{line}: found text that is not YAML: {problem[0]}")
         return None
     document = Document(name=name, values=None, written=written)
     values = _expand(document, written, (), environment, mistakes)
