@@ -90,7 +90,7 @@ joined as (
         coalesce(bookings.is_paid_or_later, false) as is_paid_or_later,
         claims.case_no is null as is_backend_only,
         claims.claimed_at is not null as is_claimed,
-        least(payments.paid_at, bookings.booked_at) as first_record_at
+        least(payments.paid_at, bookings.created_at) as first_record_at
     from case_numbers
     left join claims on case_numbers.case_no = claims.case_no
     left join payments on case_numbers.case_no = payments.order_no

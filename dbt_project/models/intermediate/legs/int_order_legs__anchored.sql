@@ -37,6 +37,9 @@ case_legs as (
     select
         cases.case_id,
         cases.entered_at,
+        cases.submitted_ref,
+        cases.claim_amount_fen as front_end_amount_fen,
+        cases.paid_amount_fen,
         cases.is_backend_only,
         contracts.leg,
         contracts.leg_rank,
@@ -76,7 +79,14 @@ nearest as (
 
 anchored as (
     select
-        case_legs.*,
+        case_legs.case_id,
+        case_legs.leg,
+        case_legs.leg_rank,
+        case_legs.is_mandatory,
+        case_legs.window_seconds,
+        case_legs.late_after_seconds,
+        case_legs.tolerance_fen,
+        case_legs.owner,
         case
             when case_legs.leg = 'refunded'
                 then coalesce(
@@ -89,11 +99,19 @@ anchored as (
         case
             when case_legs.leg = 'refunded'
                 then coalesce(refunds.bill_refund_ref, refunds.erp_refund_ref, nearest.evidence_ref)
+            when case_legs.leg = 'submitted' then case_legs.submitted_ref
             else nearest.evidence_ref
         end as claim_ref,
+        -- Amounts are held against the money leg before.
+        case case_legs.leg
+            when 'submitted' then case_legs.front_end_amount_fen
+            when 'paid' then case_legs.front_end_amount_fen
+            when 'booked' then coalesce(case_legs.paid_amount_fen, case_legs.front_end_amount_fen)
+            when 'received' then case_legs.paid_amount_fen
+            when 'refunded' then refunds.bill_refund_fen
+        end as claim_amount_fen,
         evidence.evidence_at,
         evidence.evidence_ref,
-        evidence.claim_amount_fen,
         evidence.evidence_amount_fen,
         coalesce(evidence.made_by, 'unknown') as made_by,
         evidence.case_id is not null as has_evidence,

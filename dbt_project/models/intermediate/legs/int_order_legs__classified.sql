@@ -49,6 +49,7 @@ facts as (
         cases.bookings_count,
         cases.is_claimed,
         cases.is_backend_only,
+        coalesce(cases.booked_ref, cases.paid_ref) as backend_ref,
         cases.is_paid_or_later,
         cases.erp_state,
         cases.erp_channel,
@@ -268,9 +269,11 @@ select
     cast(evidence_amount_fen as bigint) as evidence_amount_fen,
     cast(amount_at_stake_fen as bigint) as amount_at_stake_fen,
     claim_ref,
-    coalesce(
-        evidence_ref, case when divergence = 'notify_failed' then notice_ref end
-    ) as evidence_ref,
+    case
+        when divergence = 'notify_failed' then notice_ref
+        when divergence = 'backend_only' then backend_ref
+        else evidence_ref
+    end as evidence_ref,
     owner,
     detail,
     inherited_truth is not null or (is_surface_only and leg <> 'submitted') as is_inherited,
