@@ -1,0 +1,32 @@
+"""Which days WeChat can be asked for, and which are worth asking for again."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+
+from pipeline.company import Company, TableSource
+from pipeline.landing import SHANGHAI
+
+
+def last_ready_day(company: Company, now: datetime, ready_at: time) -> date:
+    """The latest day whose figures are built: a day is ready at `ready_at`, Beijing, of the next.
+
+    A company that has ended is ready to its last day, whatever the clock says.
+    """
+    if company.last_day is not None:
+        return company.last_day
+    local = now.astimezone(SHANGHAI)
+    return local.date() - timedelta(days=1 if local.time() >= ready_at else 2)
+
+
+def trailing_days(settings: TableSource, known: Iterable[date], *, usual: int) -> set[date]:
+    """The known days that fall in the trailing days before the newest known one, itself included.
+
+    `usual` is how many days the connector asks for again where sources.yml does not say.
+    """
+    days = set(known)
+    is_written = "trailing_days" in settings.model_fields_set
+    count = settings.trailing_days if is_written else usual
+    if not days or count == 0:
+        return set()
+    first = max(days) - timedelta(days=count)
+    return {day for day in days if day >= first}
