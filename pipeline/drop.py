@@ -1,26 +1,20 @@
-"""A canonical drop: a folder of files that already bear the landed names, and what they tell.
+"""A canonical drop: a folder of files that already bear the landed names, and what they tell."""
 
-Looks only as far as wiring needs; `pipeline.sources` reads the files in full when they are landed.
-"""
-
-import codecs
 import csv
-import gzip
-import io
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
+from pipeline.company import TableSource
 from pipeline.company.mistakes import suggest
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, SourceError
 from pipeline.landed import TABLES, LandedTable
+from pipeline.sources.columns import WantedColumns
+from pipeline.sources.formats import read_file
 
 FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
 MANIFEST = "_manifest.csv"
@@ -29,25 +23,16 @@ MANIFEST_COLUMNS = ("table", "complete_until")
 # A mistyped year must not open a company of sixty years; no business here rests for a quarter.
 LONGEST_PAUSE = timedelta(days=92)
 
-# Enough of a file to meet its first non-ASCII words, few enough to read at once.
-ENCODING_SAMPLE_BYTES = 1 << 20
-
-SHANGHAI_DAY = "(({instant}) at time zone 'Asia/Shanghai')::date"
-
 
 @dataclass(frozen=True)
 class DroppedTable:
-    """One landed table of a drop: its files, and how to wire them. `pattern` is below the drop."""
+    """One landed table of a drop. `pattern` names its files below the drop."""
 
     table: LandedTable
     files: tuple[Path, ...]
     pattern: str
-    encoding: str | None
-    columns: tuple[str, ...]
-
-    @property
-    def format(self) -> str:
-        return _format(self.files[0])
+    rows_count: int = 0
+    interface_actors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,6 @@ class Drop:
     tables: tuple[DroppedTable, ...]
     first_day: date
     last_day: date
-    interface_actors: dict[str, tuple[str, ...]]
     notes: tuple[str, ...]
 
 
@@ -74,69 +58,54 @@ def read_drop(folder: Path) -> Drop:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder", next_step="name the folder of files")
     findings = _Findings()
-    tables = [
-        table
+    recognised = [
+        dropped
         for name, files in sorted(_group_files(folder, findings).items())
-        if (table := _recognise(TABLES[name], files, folder, findings)) is not None
+        if (dropped := _recognise(TABLES[name], files, folder, findings)) is not None
     ]
-    if not tables and not findings.mistakes:
+    if not recognised and not findings.mistakes:
         names = ", ".join(TABLES)
         findings.mistakes.append(
             f"{folder}: found no landed table, allowed: {names}; each as one of"
             f" {', '.join(f'<table>.{suffix}' for suffix in FORMATS)}, or a folder <table>/ of them"
         )
-    _check_manifest(folder, [dropped.table.name for dropped in tables], findings)
-    _refuse(folder, findings)
+    _check_manifest(folder, [dropped.table.name for dropped in recognised], findings)
     with duckdb.connect(":memory:") as connection:
         connection.execute("set TimeZone = 'UTC'")
-        for dropped in tables:
-            _load(connection, dropped, findings)
-        _refuse(folder, findings)
-        first_day, last_day = _span(connection, tables, folder, findings)
-        return Drop(
-            folder=folder,
-            tables=tuple(tables),
-            first_day=first_day,
-            last_day=last_day,
-            interface_actors=_interface_actors(connection, tables),
-            notes=tuple(findings.notes),
-        )
-
-
-def _refuse(folder: Path, findings: _Findings) -> None:
-    if findings.mistakes:
-        raise ConfigurationError(
-            f"the drop {folder} cannot be wired",
-            mistakes=findings.mistakes,
-            next_step="mend the files, or map other names with `columns` in sources.yml",
-        )
+        tables = tuple(_look_into(connection, dropped, folder, findings) for dropped in recognised)
+        if findings.mistakes:
+            raise ConfigurationError(
+                f"the drop {folder} cannot be wired",
+                mistakes=findings.mistakes,
+                next_step="mend the files, or map other names with `columns` in sources.yml",
+            )
+        first_day, last_day = _span(connection, [dropped.table for dropped in tables], findings)
+    return Drop(
+        folder=folder,
+        tables=tables,
+        first_day=first_day,
+        last_day=last_day,
+        notes=tuple(findings.notes),
+    )
 
 
 def _group_files(folder: Path, findings: _Findings) -> dict[str, list[Path]]:
     """The files of each landed table that the drop names; all others are named as unknown."""
     groups: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
+        name = path.name.split(".", 1)[0]
         if path.name == MANIFEST or path.name.startswith("."):
             continue
-        if path.is_dir():
-            inner = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-            files, others = _split(inner, lambda file: file.is_file() and bool(_format(file)))
-            name = path.name
-        else:
-            files, others = _split([path], lambda file: bool(_format(file)))
-            name = path.name.split(".", 1)[0]
-        if name in TABLES:
-            groups.setdefault(name, []).extend(files)
-            for other in others:
-                allowed = ", ".join(FORMATS)
-                findings.notes.append(f"{other.relative_to(folder)}: left out, allowed: {allowed}")
-        else:
+        if name not in TABLES or (path.is_dir() and path.name != name):
             findings.notes.append(f"{path.name}: no landed table, {_nearest(name)}")
-    return {name: files for name, files in groups.items() if files}
-
-
-def _split(files: Sequence[Path], fits: Callable[[Path], bool]) -> tuple[list[Path], list[Path]]:
-    return [f for f in files if fits(f)], [f for f in files if not fits(f)]
+            continue
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.is_file() and _suffix(file) in FORMATS:
+                groups.setdefault(name, []).append(file)
+            elif not file.name.startswith("."):
+                relative = file.relative_to(folder)
+                findings.notes.append(f"{relative}: left out, allowed: {', '.join(FORMATS)}")
+    return groups
 
 
 def _nearest(name: str) -> str:
@@ -144,170 +113,125 @@ def _nearest(name: str) -> str:
     return meant if mark else "left out"
 
 
-def _format(path: Path) -> str:
-    """The format by suffix, compression left out; empty where it is none of a drop's."""
-    suffix = next((known for known in FORMATS if path.name.endswith(f".{known}")), "")
-    return suffix.removesuffix(".gz")
+def _suffix(path: Path) -> str:
+    """The longest suffix that names a format: files of a folder may bear dots before it."""
+    known = [suffix for suffix in FORMATS if path.name.endswith(f".{suffix}")]
+    return max(known, key=len, default="")
 
 
 def _recognise(
     table: LandedTable, files: list[Path], folder: Path, findings: _Findings
 ) -> DroppedTable | None:
-    names = [str(path.relative_to(folder)) for path in files]
+    suffixes = {_suffix(path) for path in files}
     is_folder = all(path.parent != folder for path in files)
-    suffixes = {path.name.split(".", 1)[1] if not is_folder else _suffix(path) for path in files}
-    if (not is_folder and len(files) > 1) or len(suffixes) > 1:
+    if len(suffixes) > 1 or (len(files) > 1 and not is_folder):
+        found = ", ".join(str(path.relative_to(folder)) for path in files)
         findings.mistakes.append(
-            f"{table.name}: found {', '.join(names)}, allowed: one file, or one folder"
-            " of files of one format"
+            f"{table.name}: found {found}, allowed: one file, or one folder of files of one format"
         )
         return None
-    encoding = _encoding(files) if _format(files[0]) == "csv" else None
-    try:
-        columns = [_header(path, encoding) for path in files]
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException, duckdb.Error) as error:
-        findings.mistakes.append(f"{', '.join(names)}: cannot be read: {_first_line(error)}")
-        return None
-    for name, header in zip(names, columns, strict=True):
-        _check_header(table, name, header, findings)
-    return DroppedTable(
-        table=table,
-        files=tuple(files),
-        pattern=f"{table.name}/*.{suffixes.pop()}" if is_folder else files[0].name,
-        encoding=encoding,
-        columns=tuple(dict.fromkeys(name for header in columns for name in header)),
-    )
+    pattern = f"{table.name}/*.{suffixes.pop()}" if is_folder else files[0].name
+    return DroppedTable(table=table, files=tuple(files), pattern=pattern)
 
 
-def _suffix(path: Path) -> str:
-    return next(known for known in FORMATS if path.name.endswith(f".{known}"))
+class _NotedColumns(WantedColumns):
+    """The landed columns of a file, with the others noted."""
+
+    def __init__(self, table: LandedTable, findings: _Findings) -> None:
+        super().__init__(table, {})
+        self._findings = findings
+
+    def tell_ignored(self, found: Sequence[str], place: str) -> None:
+        unknown = [name for name in found if name not in self.names]
+        if unknown:
+            self._findings.notes.append(f"{place}: columns left out: {', '.join(unknown)}")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0][:200]
-
-
-def _check_header(table: LandedTable, name: str, header: list[str], findings: _Findings) -> None:
-    known = [column.name for column in table.columns]
-    unknown = [column for column in header if column not in known]
-    for column in table.required:
-        if column not in header:
-            findings.mistakes.append(
-                f"{name}: missing column {column}, required in {table.name};"
-                f" found {', '.join(header) or 'no column'}"
-            )
-    if unknown:
-        findings.notes.append(f"{name}: columns left out: {', '.join(unknown)}")
-
-
-def _encoding(files: Sequence[Path]) -> str | None:
-    """None for UTF-8 with or without BOM, else GB 18030, which holds all of GBK and GB 2312."""
-    for path in files:
-        decoder = codecs.getincrementaldecoder("utf-8")()
+def _look_into(
+    connection: duckdb.DuckDBPyConnection,
+    dropped: DroppedTable,
+    folder: Path,
+    findings: _Findings,
+) -> DroppedTable:
+    """Read the table as landing will; keep the day of its rows as a table in `connection`."""
+    settings = TableSource(connector="files", connection="drop", files=dropped.pattern)
+    columns = _NotedColumns(dropped.table, findings)
+    days = "day date, rows_count bigint"
+    connection.execute(f"create table {dropped.table.name} ({days})")
+    rows_count, actors = 0, set[str]()
+    for path in dropped.files:
+        name = str(path.relative_to(folder))
         try:
-            with _open(path) as content:
-                decoder.decode(content.read(ENCODING_SAMPLE_BYTES))
-        except UnicodeDecodeError:
-            return "gb18030"
-        except (OSError, EOFError):
+            read = read_file(path, name, columns, settings)
+        except SourceError as error:
+            findings.mistakes.append(error.message)
             continue
-    return None
+        if read.rejected:
+            findings.notes.append(
+                f"{name}: {len(read.rejected)} rows cannot be read and will be set aside, the first"
+                f" at {read.rejected[0].place}: {read.rejected[0].reason}"
+            )
+        rows_count += read.rows.num_rows
+        connection.register("read", read.rows)
+        connection.execute(
+            f"insert into {dropped.table.name}"
+            f" select {_day_sql(dropped.table, read.rows)} as day, count(*) from read group by day"
+        )
+        actors |= _interface_actors(connection, read.rows)
+        connection.unregister("read")
+    return replace(dropped, rows_count=rows_count, interface_actors=tuple(sorted(actors)))
 
 
-def _open(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
-def _header(path: Path, encoding: str | None) -> list[str]:
-    if _format(path) == "parquet":
-        return list(pq.read_schema(path).names)
-    if _format(path) == "csv":
-        with _open(path) as content:
-            text = io.TextIOWrapper(content, encoding=encoding or "utf-8-sig", newline="")
-            return [name.strip() for name in next(csv.reader(text), [])]
-    with duckdb.connect(":memory:") as connection:
-        described = connection.execute(f"describe select * from {_read_jsonl([path])}").fetchall()
-        return [name for name, *_ in described]
-
-
-def _read_jsonl(files: Sequence[Path]) -> str:
-    listed = ", ".join(_quoted(path) for path in files)
-    return (
-        f"read_json([{listed}], format = 'newline_delimited', sample_size = -1,"
-        " union_by_name = true, ignore_errors = true, convert_strings_to_integers = false)"
-    )
-
-
-def _quoted(text: object) -> str:
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def _load(
-    connection: duckdb.DuckDBPyConnection, dropped: DroppedTable, findings: _Findings
-) -> None:
-    """Make the few columns that wiring needs readable as a table of text named like the drop's."""
-    wanted = [*dropped.table.day_of, "created_by", "created_via"]
-    present = [name for name in wanted if name in dropped.columns]
-    name = dropped.table.name
-    selected = ", ".join(
-        f'"{column}"::varchar as {column}' if column in present else f"null::varchar as {column}"
-        for column in dict.fromkeys(wanted)
-    )
-    try:
-        if dropped.format == "csv":
-            connection.register("dropped", _read_csv(dropped, present))
-            origin = "dropped"
-        elif dropped.format == "jsonl":
-            origin = _read_jsonl(dropped.files)
-        else:
-            listed = ", ".join(_quoted(path) for path in dropped.files)
-            origin = f"read_parquet([{listed}], union_by_name = true)"
-        connection.execute(f"create table {name} as select {selected} from {origin}")
-        connection.execute("drop view if exists dropped")
-    except (OSError, EOFError, pa.ArrowException, duckdb.Error) as error:
-        findings.mistakes.append(f"{dropped.pattern}: cannot be read: {_first_line(error)}")
-
-
-def _read_csv(dropped: DroppedTable, columns: Sequence[str]) -> pa.Table:
-    """The given columns as text. Rows of another width are left to landing, which names them."""
-    parse = pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=_skip)
-    convert = pa.csv.ConvertOptions(
-        include_columns=list(columns),
-        column_types=dict.fromkeys(columns, pa.string()),
-        include_missing_columns=True,
-        check_utf8=False,
-    )
-    read = pa.csv.ReadOptions(encoding=dropped.encoding or "utf8")
-    tables = [
-        pa.csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
-        for path in dropped.files
+def _day_sql(table: LandedTable, rows: pa.Table) -> str:
+    """The Shanghai day of a row: that of the first of its day's columns that can be read."""
+    days = [
+        f"try_cast({name} as date)"
+        if table.column(name).kind == "day"
+        else f"(try_cast({name} as timestamptz) at time zone 'Asia/Shanghai')::date"
+        for name in table.day_of
+        if name in rows.column_names
     ]
-    return pa.concat_tables(tables)
+    return f"coalesce({', '.join(days)})" if days else "null::date"
 
 
-def _skip(_: pa.csv.InvalidRow) -> str:
-    return "skip"
+def _interface_actors(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> set[str]:
+    """Who made records through an interface."""
+    if not {"created_by", "created_via"} <= set(rows.column_names):
+        return set()
+    actors = connection.execute(
+        "select distinct trim(created_by) from read"
+        " where trim(created_via) = 'interface' and trim(created_by) <> ''"
+    ).fetchall()
+    return {actor for (actor,) in actors}
 
 
 def _span(
-    connection: duckdb.DuckDBPyConnection,
-    tables: Sequence[DroppedTable],
-    folder: Path,
-    findings: _Findings,
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[LandedTable], findings: _Findings
 ) -> tuple[date, date]:
-    """From the first tracked day (else the first day of any table) to the last day of any table."""
-    dated = [dropped.table for dropped in tables if dropped.table.day_of]
-    tracked = [table for table in dated if table.name == "tracking_events"] or dated
-    first_day, last_tracked = _unbroken(_days(connection, tracked), findings)
-    days = [day for day, _ in _days(connection, dated) if first_day <= day]
-    if not days:
+    """From the first tracked day (else the first day of any table) to the last day of any table.
+
+    A stray day, far from all others, sets neither.
+    """
+    tracked = [table for table in tables if table.name == "tracking_events"] or tables
+    runs = _runs(_days(connection, tracked))
+    if not runs:
         raise ConfigurationError(
-            f"the drop {folder} holds no dated row", next_step="check the time columns of its files"
+            f"{', '.join(table.name for table in tracked)}: found no row with a readable time",
+            next_step="write instants as 2026-10-01T08:00:00+08:00 or in UTC without a zone",
         )
-    last_day = last_tracked
-    for day in days:
-        if day > last_day and day - last_day <= LONGEST_PAUSE:
+    run = max(runs, key=_rows_count)
+    first_day, last_day = run[0][0], run[-1][0]
+    everything = _days(connection, tables)
+    for day, _ in everything:
+        if timedelta(0) < day - last_day <= LONGEST_PAUSE:
             last_day = day
+    strays = [each for each in runs if each is not run and each[0][0] < first_day]
+    strays += _runs([(day, count) for day, count in everything if day > last_day])
+    findings.notes.extend(
+        f"{_rows_count(stray)} rows of {stray[0][0]} to {stray[-1][0]} lie more than"
+        f" {LONGEST_PAUSE.days} days from the others and do not set the first or last day"
+        for stray in strays
+    )
     return first_day, last_day
 
 
@@ -315,63 +239,26 @@ def _days(
     connection: duckdb.DuckDBPyConnection, tables: Sequence[LandedTable]
 ) -> list[tuple[date, int]]:
     """Each day with its number of rows, in order; rows without a readable instant are left out."""
-    each = " union all ".join(
-        f"select {_day_sql(table)} as day from {table.name}" for table in tables
-    )
-    if not each:
-        return []
+    each = " union all ".join(f"from {table.name}" for table in tables)
     return connection.execute(
-        f"select day, count(*) from ({each}) as days where day is not null"
+        f"select day, sum(rows_count)::bigint from ({each}) as days where day is not null"
         " group by day order by day"
     ).fetchall()
 
 
-def _day_sql(table: LandedTable) -> str:
-    instants = [
-        f"try_cast({name} as date)"
-        if table.column(name).kind == "day"
-        else SHANGHAI_DAY.format(instant=f"try_cast({name} as timestamptz)")
-        for name in table.day_of
-    ]
-    return f"coalesce({', '.join(instants)})"
-
-
-def _unbroken(days: Sequence[tuple[date, int]], findings: _Findings) -> tuple[date, date]:
-    """The run of days, without a pause longer than a quarter, that holds the most rows."""
+def _runs(days: Sequence[tuple[date, int]]) -> list[list[tuple[date, int]]]:
+    """The days cut into runs wherever nothing happened for longer than LONGEST_PAUSE."""
     runs: list[list[tuple[date, int]]] = []
     for day, count in days:
         if runs and day - runs[-1][-1][0] <= LONGEST_PAUSE:
             runs[-1].append((day, count))
         else:
             runs.append([(day, count)])
-    if not runs:
-        return date.max, date.min
-    best = max(runs, key=lambda run: sum(count for _, count in run))
-    for run in runs:
-        if run is not best:
-            rows = sum(count for _, count in run)
-            findings.notes.append(
-                f"{rows} rows are dated {run[0][0]} to {run[-1][0]}, more than"
-                f" {LONGEST_PAUSE.days} days from the rest: they do not set the first or last day"
-            )
-    return best[0][0], best[-1][0]
+    return runs
 
 
-def _interface_actors(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[DroppedTable]
-) -> dict[str, tuple[str, ...]]:
-    """Per table, who made records through an interface."""
-    found = {}
-    for dropped in tables:
-        if not {"created_by", "created_via"} <= set(dropped.columns):
-            continue
-        actors = connection.execute(
-            f"select distinct trim(created_by) from {dropped.table.name}"
-            " where trim(created_via) = 'interface' and trim(created_by) <> '' order by 1"
-        ).fetchall()
-        if actors:
-            found[dropped.table.name] = tuple(actor for (actor,) in actors)
-    return found
+def _rows_count(run: Sequence[tuple[date, int]]) -> int:
+    return sum(count for _, count in run)
 
 
 def _check_manifest(folder: Path, names: Sequence[str], findings: _Findings) -> None:

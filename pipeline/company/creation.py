@@ -99,11 +99,9 @@ def _write_tables(drop: Drop) -> str:
             f"    files: {_text(dropped.pattern)}",
             "    holds: history",
         ]
-        if dropped.encoding:
-            lines.append(f"    encoding: {dropped.encoding}")
-        actors = drop.interface_actors.get(dropped.table.name)
-        if actors:
-            lines.append(f"    interface_actors: [{', '.join(_text(actor) for actor in actors)}]")
+        if dropped.interface_actors:
+            actors = ", ".join(_text(actor) for actor in dropped.interface_actors)
+            lines.append(f"    interface_actors: [{actors}]")
         written.append("\n".join(lines))
     return "\n\n".join(written) + "\n"
 
