@@ -1,0 +1,79 @@
+"""Where rows come from: what a source is, and which connector opens a landed table.
+
+Connectors know protocols and formats. Landing, Dagster and DuckDB files do not belong here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from importlib import import_module
+from typing import Protocol
+
+from pipeline.company import Company, Connection, TableSource
+from pipeline.company.mistakes import suggest
+from pipeline.errors import ConfigurationError
+from pipeline.landed import TABLES, LandedTable
+from pipeline.landing import Extract
+
+# Imported when a table is opened, so that nobody pays for a connector that the company lacks.
+CONNECTORS = {
+    "files": "pipeline.sources.files:FileSource",
+    "sql": "pipeline.sources.sql:SqlSource",
+    "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramVisits",
+    "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
+    "wechat_pay": "pipeline.sources.wechat.pay:TradeBills",
+}
+
+
+class Source(Protocol):
+    """One landed table as one connector delivers it."""
+
+    table: LandedTable
+    connector: str
+
+    def __init__(
+        self, table: LandedTable, settings: TableSource, connection: Connection, company: Company
+    ) -> None: ...
+
+    def extract(self, days: Sequence[date]) -> Iterator[Extract]:
+        """One extract per asked business day, in order. Raises subclasses of SourceError."""
+        ...
+
+    def changed_days(self, since: datetime | None, known: Mapping[date, str]) -> set[date]:
+        """The days of `known` (day to sha256 of its landed batch) whose content may have changed.
+
+        `since` is the instant up to which they were landed; without it every day may have.
+        """
+        ...
+
+    def probe(self) -> str:
+        """Reach the system and check what is asked of it; one line of what was found.
+
+        Raises subclasses of SourceError.
+        """
+        ...
+
+    def last_day(self) -> date | None:
+        """The latest business day that can be delivered now; None where the source cannot tell."""
+        ...
+
+
+def open_source(table: str, company: Company) -> Source:
+    """The source that the company folder names for a landed table.
+
+    Nothing is reached yet. Raises ConfigurationError where the table is not connected.
+    """
+    settings = company.sources.tables.get(table)
+    if settings is None:
+        raise ConfigurationError(
+            f"sources.yml: {table} is not connected, {suggest(table, company.sources.tables)}"
+        )
+    place = CONNECTORS.get(settings.connector)
+    if place is None:
+        raise ConfigurationError(
+            f"sources.yml: {table}.connector: found '{settings.connector}', "
+            f"{suggest(settings.connector, CONNECTORS)}"
+        )
+    module, name = place.split(":")
+    connector: type[Source] = getattr(import_module(module), name)
+    connection = company.sources.connections[settings.connection]
+    return connector(TABLES[table], settings, connection, company)

@@ -1,0 +1,70 @@
+"""Which columns of a file or a query are read, and what is said where one is not there."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from pipeline.company import ColumnSource
+from pipeline.company.mistakes import suggest
+from pipeline.errors import PermanentSourceError
+from pipeline.landed import LandedTable
+
+logger = logging.getLogger(__name__)
+
+
+class WantedColumns:
+    """The names that a landed table is read from: those of its mapping, else the landed ones.
+
+    `names` are all that may be read, `required` those without which no row can land.
+    """
+
+    def __init__(self, table: LandedTable, mapping: Mapping[str, ColumnSource]) -> None:
+        self.is_mapped = bool(mapping)
+        self._table = table
+        self._source = {name: source.source for name, source in mapping.items()} or {
+            column.name: column.name for column in table.columns
+        }
+        self.names = list(dict.fromkeys(self._source.values()))
+        self.required = [self._source[name] for name in table.required if name in self._source]
+        self._told: set[str] = set()
+
+    @property
+    def identifiers(self) -> list[str]:
+        """The columns that rows are joined by: what a spreadsheet must not have rounded."""
+        return [
+            source
+            for name, source in self._source.items()
+            if self._table.column(name).kind == "text"
+            and (name.endswith(("_no", "_id", "_code")) or name in ("phone", "openid", "unionid"))
+        ]
+
+    def among(self, found: Sequence[str], place: str) -> list[str]:
+        """Of the columns that a table-shaped `place` bears, those to read.
+
+        A mapping needs every column that it names; without one the required landed columns are
+        needed. Raises PermanentSourceError.
+        """
+        self.require(self.names if self.is_mapped else self.required, found, place)
+        self.tell_ignored(found, place)
+        return [name for name in self.names if name in found]
+
+    def tell_ignored(self, found: Sequence[str], place: str) -> None:
+        """Log, once for each name, what bears no landed name though no mapping leaves it out."""
+        unknown = [name for name in found if name not in self.names and name not in self._told]
+        if unknown and not self.is_mapped:
+            self._told.update(unknown)
+            logger.warning(
+                "%s: ignored %s, not of the landed table %s",
+                place, ", ".join(unknown), self._table.name,
+            )  # fmt: skip
+
+    def require(self, needed: Iterable[str], found: Sequence[str], place: str) -> None:
+        """Raise PermanentSourceError, with near matches, where a needed column is not found."""
+        missing = [name for name in needed if name not in found]
+        if missing:
+            wanted = ", ".join(f"'{name}'" for name in missing)
+            raise PermanentSourceError(
+                f"{place}: found no column {wanted} for {self._table.name},"
+                f" {suggest(missing[0], found)}",
+                next_step="name the columns as they are there under `columns` of"
+                f" {self._table.name} in sources.yml",
+            )

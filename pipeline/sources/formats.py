@@ -1,0 +1,217 @@
+"""One file of any known format as rows of text with their place; the suffix names the format."""
+
+import datetime as dt
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
+
+from pipeline.company import TableSource
+from pipeline.company.mistakes import suggest
+from pipeline.conform import PLACE
+from pipeline.errors import BrokenContentError, PermanentSourceError
+from pipeline.landing import Rejected
+from pipeline.sources.columns import WantedColumns
+from pipeline.sources.delimited import FileRows, decode, place, read_delimited
+from pipeline.sources.mapping import mask_phones
+
+FORMATS = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".xls": "xlsx",
+    ".parquet": "parquet",
+}
+# A spreadsheet keeps 15 digits of a number: from here on what it shows is not what was typed.
+_FIRST_INEXACT = 10**15
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's suffix names, a trailing .gz left aside; None where unknown."""
+    name = path.name.lower().removesuffix(".gz")
+    return FORMATS.get(Path(name).suffix)
+
+
+def read_file(path: Path, name: str, columns: WantedColumns, settings: TableSource) -> FileRows:
+    """The wanted columns of one file. `name` stands for the file in messages.
+
+    Broken rows are rejected one by one. Raises BrokenContentError where the file as a whole is not
+    what its name says, PermanentSourceError where it lacks a column or its format is unknown.
+    """
+    known = settings.format or format_of(path)
+    if known is None:
+        raise PermanentSourceError(
+            f"{name}: found the suffix '{path.suffix}', {suggest(path.suffix, FORMATS)}",
+            next_step="set `format` of this table in sources.yml",
+        )
+    content = _read_content(path, name)
+    if known == "csv":
+        return read_delimited(
+            content, name, columns, encoding=settings.encoding, header_row=settings.header_row
+        )
+    if known == "jsonl":
+        return _read_json_lines(content, name, columns, settings.encoding)
+    if known == "xlsx":
+        return _read_sheet(content, name, columns, settings)
+    return _read_parquet(content, name, columns)
+
+
+def _read_content(path: Path, name: str) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
+    except FileNotFoundError:
+        raise PermanentSourceError(f"{name}: found no such file") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BrokenContentError(
+            f"{name}: the compressed file is broken or cut short ({error})",
+            next_step="fetch or export the file again; nothing of it was landed",
+        ) from error
+    except OSError as error:
+        raise PermanentSourceError(f"{name}: cannot be read ({error.strerror})") from error
+
+
+def _read_json_lines(
+    content: bytes, name: str, columns: WantedColumns, encoding: str | None
+) -> FileRows:
+    """One JSON object a line. `a.b` names the value under `b` of the object under `a`."""
+    text, rejected = decode(content, encoding or "utf-8", name)
+    lines = pa.table({"line": pa.array(text.split("\n"), pa.string())})
+    paths = ["$" + "".join(f'."{part}"' for part in column.split(".")) for column in columns.names]
+    with duckdb.connect(":memory:") as connection:
+        connection.register("lines", lines)
+        connection.execute("""
+            create temp table objects as
+            select
+                number, line,
+                coalesce(json_type(try_cast(line as json)) = 'OBJECT', false) as is_sound
+            from (select row_number() over () as number, line from lines)
+            where trim(line, chr(9) || chr(13) || ' ') <> ''""")
+        broken = connection.execute(
+            "select number, line from objects where not is_sound order by number"
+        ).fetchall()
+        keys = connection.execute("""
+            select distinct unnest(json_keys(line))
+            from (select line from objects where is_sound limit 1000)""").fetchall()
+        values = ", ".join(f"found[{at}] as c{at}" for at in range(1, len(paths) + 1))
+        rows = connection.execute(
+            f"""
+            select {values}, number from (
+                select number, json_extract_string(line, $paths) as found
+                from objects where is_sound
+            ) order by number""",
+            {"paths": paths},
+        ).to_arrow_table()
+    if rows.num_rows:
+        found = {key for (key,) in keys} | {
+            column
+            for at, column in enumerate(columns.names)
+            if rows.column(at).null_count < rows.num_rows
+        }
+        columns.require(columns.required, sorted(found), name)
+        columns.tell_ignored(sorted({key for (key,) in keys}), name)
+    places = place(name, rows.column("number"))
+    rows = rows.drop_columns(["number"]).rename_columns(columns.names).append_column(PLACE, places)
+    rejected += [
+        Rejected(
+            f"{name}:{number}", "found broken JSON, allowed: one object a line", mask_phones(line)
+        )
+        for number, line in broken
+    ]
+    return FileRows(rows, tuple(rejected))
+
+
+def _read_sheet(
+    content: bytes, name: str, columns: WantedColumns, settings: TableSource
+) -> FileRows:
+    """One sheet of a workbook, the first unless `sheet` names another."""
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        sheet = (
+            workbook.get_sheet_by_name(settings.sheet)
+            if settings.sheet
+            else workbook.get_sheet_by_index(0)
+        )
+        cells = sheet.to_python(skip_empty_area=False)
+    except WorksheetNotFound:
+        raise PermanentSourceError(
+            f"{name}: found no sheet '{settings.sheet}', "
+            f"{suggest(settings.sheet or '', workbook.sheet_names)}"
+        ) from None
+    except CalamineError as error:
+        raise BrokenContentError(
+            f"{name}: cannot be opened as a workbook ({error})",
+            next_step="open it in a spreadsheet program and save it again without a password",
+        ) from error
+    above = settings.header_row - 1
+    names = [_cell_text(cell) or "" for cell in cells[above]] if above < len(cells) else []
+    wanted = columns.among([column for column in names if column], name)
+    below = [
+        (number, row)
+        for number, row in enumerate(cells[above + 1 :], above + 2)
+        if any(cell != "" for cell in row)
+    ]
+    read = {
+        column: pa.array([_cell_text(row[at]) for _, row in below], pa.string())
+        for column in wanted
+        for at in (names.index(column),)
+    }
+    numbers = pa.array([number for number, _ in below], pa.int64())
+    return FileRows(pa.table(read | {PLACE: place(name, numbers)}))
+
+
+def _cell_text(cell: object) -> str | None:
+    """A cell as its text would read in a plain export; null where empty.
+
+    A whole number too long for a spreadsheet keeps the mark that digits are lost, as in 4.2E+27.
+    """
+    if isinstance(cell, str):
+        return cell.strip() or None
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell)) if abs(cell) < _FIRST_INEXACT else f"{cell:.14E}"
+    if isinstance(cell, dt.datetime | dt.date | dt.time):
+        return cell.isoformat()
+    return str(cell)
+
+
+def _read_parquet(content: bytes, name: str, columns: WantedColumns) -> FileRows:
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        wanted = columns.among(file.schema_arrow.names, name)
+        rows = file.read(columns=wanted)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BrokenContentError(
+            f"{name}: cannot be read as Parquet ({str(error).splitlines()[0]})",
+            next_step="fetch or export the file again; nothing of it was landed",
+        ) from error
+    numbers = pa.array(range(1, rows.num_rows + 1), pa.int64())
+    return FileRows(_as_text(rows).append_column(PLACE, place(name, numbers)))
+
+
+def _as_text(rows: pa.Table) -> pa.Table:
+    """Typed columns as the text that a plain export would hold, instants with a zone in UTC."""
+    said = []
+    for field in rows.schema:
+        quoted = '"' + field.name.replace('"', '""') + '"'
+        text = f"{quoted}::varchar"
+        if pa.types.is_floating(field.type):
+            # A nullable whole number becomes a float in a data frame: 1234.0 is 1234.
+            whole = f"coalesce(try_cast({quoted} as bigint)::varchar, {text})"
+            text = f"case when {quoted} = trunc({quoted}) then {whole} else {text} end"
+        said.append(f"{text} as {quoted}")
+    if not said:
+        return rows
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.register("delivered", rows)
+        return connection.execute(f"select {', '.join(said)} from delivered").to_arrow_table()

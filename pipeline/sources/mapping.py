@@ -1,0 +1,291 @@
+"""A system's own columns, units, state words and time zone, read as landed ones.
+
+Rows come in as Arrow text under the system's names and leave under landed names, each bearing its
+business day. What a column of the landed table may hold is judged later, by landing.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.company import ColumnSource
+from pipeline.conform import PLACE
+from pipeline.landed import Column, LandedTable
+from pipeline.landing import Rejected
+
+DAY = "_day"
+"""The column of mapped rows that bears their business day."""
+
+DATED = "_dated"
+"""Optional column of delivered rows: the instant that dates them, where the source words it."""
+
+# Chinese mobile numbers, as they are typed: grouped or not, with or without the country code.
+_MOBILE = re.compile(r"(?<!\d)((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?\d{2}(\d{2})(?!\d)")
+_ALLOWED = {
+    "yuan": "yuan with at most two decimals, such as 199.90",
+    "seconds": "seconds since 1970-01-01 UTC",
+    "milliseconds": "milliseconds since 1970-01-01 UTC",
+    "iso": "an instant such as 2026-10-01 08:00:00",
+    "day": "a day such as 2026-10-01",
+}
+_MICROSECONDS = {"seconds": 1_000_000, "milliseconds": 1_000}
+# An epoch outside these years was written in another unit than the mapping says, and a business
+# day outside them is a placeholder such as 9999-12-31.
+_FIRST_INSTANT, _LAST_INSTANT = "1970-01-01", "2100-01-01"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Rows under landed names with their business day, and the rows that could not be mapped."""
+
+    rows: pa.Table
+    rejected: tuple[tuple[date, Rejected], ...] = ()
+    latest: datetime | None = None
+    """The greatest instant that dates a row; the end of its day where a day dates it."""
+
+
+def map_rows(
+    rows: pa.Table,
+    table: LandedTable,
+    columns: Mapping[str, ColumnSource],
+    *,
+    time_zone: str,
+    first_day: date,
+) -> Mapped:
+    """Read the system's columns as landed ones; `columns` is landed name to where it comes from.
+
+    Amounts in yuan become fen without a detour through floats, epochs and naive instants (meant in
+    `time_zone`) become UTC, state words become landed words. A row with a value that cannot be
+    read, or with a word that the mapping does not list, is rejected with what was found. Without
+    `columns` the rows bear landed names already and pass as they are; only their day is read.
+    Rows older than `first_day`, and rows without a readable instant, belong to `first_day`.
+    """
+    is_mapped = bool(columns)
+    fields = [
+        _Field(table.column(name), source, is_mapped, time_zone)
+        for name, source in (columns or _own_names(table, rows)).items()
+    ]
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set timezone = ?", [time_zone])
+        connection.register("delivered", rows)
+        connection.execute(_map_sql(fields, table, rows, first_day))
+        names = ", ".join(f'"{field.column.name}"' for field in fields)
+        fitting = connection.execute(
+            f'select {names}, "{PLACE}", "{DAY}" from mapped'
+            " where _reason is null order by _position"
+        ).to_arrow_table()
+        refused = connection.execute(
+            f'select _position, "{PLACE}", _reason, "{DAY}" from mapped'
+            " where _reason is not null order by _position"
+        ).fetchall()
+        (latest,) = connection.execute(
+            f"select epoch_us(max(_instant)) from mapped where {_is_plausible('_instant')}"
+        ).fetchall()[0]
+    rejected = tuple(_reject(rows, fields, table, *row) for row in refused)
+    if latest is None:
+        return Mapped(fitting, rejected)
+    is_dated_by_day = table.column(table.day_of[0]).kind == "day"
+    return Mapped(
+        fitting,
+        rejected,
+        _EPOCH + timedelta(microseconds=latest) + timedelta(days=1 if is_dated_by_day else 0),
+    )
+
+
+def split_days(
+    mapped: Mapped, days: Sequence[date]
+) -> Iterator[tuple[date, pa.Table, tuple[Rejected, ...]]]:
+    """The rows and the rejected rows of each asked day, in order; a day without any is empty."""
+    rows = mapped.rows.take(pc.sort_indices(mapped.rows, sort_keys=[(DAY, "ascending")]))
+    counted = pc.value_counts(rows.column(DAY)).to_pylist()
+    spans: dict[date, tuple[int, int]] = {}
+    start = 0
+    for entry in counted:  # one entry per day, in the order of the sorted rows
+        spans[entry["values"]] = (start, entry["counts"])
+        start += entry["counts"]
+    rows = rows.drop_columns([DAY])
+    rejected: dict[date, list[Rejected]] = {}
+    for day, row in mapped.rejected:
+        rejected.setdefault(day, []).append(row)
+    for day in sorted(days):
+        yield day, rows.slice(*spans.get(day, (0, 0))), tuple(rejected.get(day, ()))
+
+
+def mask_phones(text: str) -> str:
+    """The text with the middle digits of every mobile number struck out."""
+    return _MOBILE.sub(r"\1******\2", text)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """One landed column and the SQL that reads it from the trimmed text of its source column."""
+
+    column: Column
+    source: ColumnSource
+    is_mapped: bool
+    time_zone: str
+
+    @property
+    def text(self) -> str:
+        return _quote(self.source.source)
+
+    @property
+    def reading(self) -> str:
+        """How the text is read: a unit, `day`, `words`, or `text` where landing reads it."""
+        if self.source.values:
+            return "words"
+        if self.column.kind == "instant":
+            return self.source.unit or "iso"
+        if self.column.kind == "day":
+            return "day"
+        return "yuan" if self.source.unit == "yuan" else "text"
+
+    @property
+    def value(self) -> str:
+        """SQL of the value: null where the text is empty or cannot be read."""
+        reading = self.reading
+        if reading == "words":
+            cases = " ".join(
+                f"when {_literal(word)} then {_literal(meaning)}"
+                for word, meaning in self.source.values.items()
+            )
+            return f"case {self.text} {cases} end"
+        if reading == "yuan":
+            # 1,234.50 and ¥1234.50 are how exports for people write money.
+            plain = (
+                rf"case when regexp_matches({self.text}, '^[¥￥]?-?\d{{1,3}}(,\d{{3}})+(\.\d*)?$')"
+                f" then translate({self.text}, ',¥￥', '') else ltrim({self.text}, '¥￥') end"
+            )
+            # Six decimals wash out what a float column added far behind the comma.
+            fen = f"(try_cast({plain} as decimal(24, 6)) * 100)"
+            return f"case when {fen} = trunc({fen}) then try_cast({fen} as bigint) end"
+        if reading == "text":
+            return self.text
+        if reading == "day":
+            digits = f"try_strptime({self.text}, '%Y%m%d')::date"
+            return f"coalesce(try_cast({self.text} as date), {digits})"
+        return _instant(self.text, reading)
+
+    @property
+    def delivered(self) -> str:
+        """SQL of what is handed on: landed names pass as they are, but for a zone of their own."""
+        if self.is_mapped or (self.reading == "iso" and self.time_zone != "UTC"):
+            return self.value if self.is_mapped else f"coalesce({self.value}::varchar, {self.text})"
+        return self.text
+
+    @property
+    def refusal(self) -> str | None:
+        """SQL of a `when` that words why the row is refused; None where nothing can be wrong."""
+        if not self.is_mapped or self.reading == "text":
+            return None
+        words = ", ".join(self.source.values)
+        allowed = words if self.reading == "words" else _ALLOWED[self.reading]
+        before, after = (
+            f"{self.column.name}: found '",
+            f"' in {self.source.source}, allowed: {allowed}",
+        )
+        return (
+            f"when {self.text} is not null and ({self.value}) is null"
+            f" then {_literal(before)} || left({self.text}, 60) || {_literal(after)}"
+        )
+
+
+def _own_names(table: LandedTable, rows: pa.Table) -> dict[str, ColumnSource]:
+    return {
+        column.name: ColumnSource.model_validate(column.name)
+        for column in table.columns
+        if column.name in rows.column_names
+    }
+
+
+def _map_sql(fields: Sequence[_Field], table: LandedTable, rows: pa.Table, first_day: date) -> str:
+    sources = dict.fromkeys(field.source.source for field in fields)
+    if DATED in rows.column_names:
+        sources[DATED] = None
+    said = "".join(f", nullif(trim({_quote(name)}), '') as {_quote(name)}" for name in sources)
+    place = f'"{PLACE}"' if PLACE in rows.column_names else "null::varchar"
+    values = "".join(f', {field.delivered} as "{field.column.name}"' for field in fields)
+    reasons = " ".join(refusal for field in fields if (refusal := field.refusal))
+    day, first = "timezone('Asia/Shanghai', _instant)::date", f"date '{first_day}'"
+    return f"""
+        create temp table mapped as
+        with said as (
+            select row_number() over () - 1 as _position, {place} as "{PLACE}" {said}
+            from delivered
+        ),
+        dated as (select *, {_dating_sql(fields, table, rows)} as _instant from said)
+        select
+            _position, "{PLACE}", _instant,
+            {f"case {reasons} end" if reasons else "null::varchar"} as _reason,
+            case when {_is_plausible("_instant")} then greatest({day}, {first})
+                else {first} end as "{DAY}"
+            {values}
+        from dated"""
+
+
+def _dating_sql(fields: Sequence[_Field], table: LandedTable, rows: pa.Table) -> str:
+    """SQL of the instant that gives a row its day: the first present of the `day_of` columns."""
+    if DATED in rows.column_names:
+        return _instant(f'"{DATED}"', "iso")
+    by_name = {field.column.name: field for field in fields}
+    dating = [by_name[name] for name in table.day_of if name in by_name]
+    instants = [
+        f"timezone('Asia/Shanghai', ({field.value})::timestamp)"
+        if field.column.kind == "day"
+        else field.value
+        for field in dating
+    ]
+    return f"coalesce({', '.join(instants)})" if instants else "null::timestamptz"
+
+
+def _is_plausible(instant: str) -> str:
+    bounds = [f"timestamptz '{bound} 00:00:00+00'" for bound in (_FIRST_INSTANT, _LAST_INSTANT)]
+    return f"({instant} >= {bounds[0]} and {instant} < {bounds[1]})"
+
+
+def _instant(text: str, unit: str) -> str:
+    if unit == "iso":
+        return f"try_cast({text} as timestamptz)"
+    epoch = f"try_cast(try_cast({text} as decimal(24, 6)) * {_MICROSECONDS[unit]} as bigint)"
+    instant = f"timezone('UTC', make_timestamp({epoch}))"
+    return f"case when {_is_plausible(instant)} then {instant} end"
+
+
+def _reject(
+    rows: pa.Table,
+    fields: Sequence[_Field],
+    table: LandedTable,
+    position: int,
+    place: str | None,
+    reason: str,
+    day: date,
+) -> tuple[date, Rejected]:
+    row = rows.slice(position, 1).to_pylist()[0]
+    raw = {field.source.source: row[field.source.source] for field in fields}
+    by_name = {field.column.name: field.source.source for field in fields}
+    key = "/".join(str(raw[by_name[part]]) for part in table.key if part in by_name)
+    for field in fields:
+        if field.column.is_hashed and raw[field.source.source]:
+            raw[field.source.source] = "***"
+    written = json.dumps(
+        {name: value for name, value in raw.items() if value not in (None, "")},
+        ensure_ascii=False,
+        default=str,
+    )
+    place = place or (f"key {key}" if key else f"row {position + 1}")
+    return day, Rejected(place=place, reason=mask_phones(reason), raw=mask_phones(written))
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
