@@ -1,0 +1,143 @@
+"""The tracker of the simulated company: one gzip file of JSON lines per day, in its own words.
+
+Times are epoch milliseconds, amounts integer fen; one event in a hundred is sent twice.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pipeline.simulation.cases import Case, Line
+from pipeline.simulation.people import APP_ID_OF_CHANNEL, Person
+from pipeline.simulation.world import World
+
+PLATFORMS = {
+    "mini_program": "wxmp", "h5": "wxh5", "mobile_site": "mweb", "app": "app", "pc": "web",
+}  # fmt: skip
+NAMES = {
+    "session_start": "launch", "page_view": "page", "product_view": "goods",
+    "add_to_cart": "cart", "checkout_start": "checkout", "order_submit": "submitOrder",
+    "pay_start": "payStart", "pay_success": "paySuccess", "pay_fail": "payFail",
+    "status_view": "orderStatus",
+}  # fmt: skip
+SHOWN_STATES = {"waiting": "待发货", "shipped": "已发货", "delivered": "已签收"}
+FUNNEL = ("session_start", "page_view", "product_view", "add_to_cart", "checkout_start")
+PAGES = {
+    "session_start": "pages/index/index", "page_view": "pages/list/list",
+    "product_view": "pages/goods/detail", "add_to_cart": "pages/goods/detail",
+    "checkout_start": "pages/order/confirm",
+}  # fmt: skip
+# Service-account menu, article and notice; recent; scan; search; shared card; subscription message.
+SCENES = (1035, 1058, 1043, 1089, 1001, 1047, 1011, 1053, 1007, 1008, 1107)
+
+Event = dict[str, Any]
+
+
+def write_events(world: World, folder: Path) -> dict[date, list[Event]]:
+    """Write `events-YYYYMMDD.jsonl.gz` per day; return the events of each day, repeats left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = Random(f"events {world.options.seed}")
+    by_day: dict[date, list[Event]] = {day: [] for day in world.options.business_days}
+    start, end = _milliseconds(world.start), _milliseconds(world.end)
+    sent = (event for session in _sessions(world, random) for event in session)
+    for number, event in enumerate(sent):
+        # A session may begin just before the first day, and end after the last.
+        if start <= event["ts"] < end:
+            event["eid"] = f"{world.options.seed:04x}{number:012x}"
+            by_day[_day(event["ts"])].append(event)
+    for day, events in by_day.items():
+        events.sort(key=lambda event: (event["ts"], event["eid"]))
+        lines = [json.dumps(event, ensure_ascii=False) for event in events]
+        repeated = random.sample(lines, len(lines) // 100)
+        text = "".join(f"{line}\n" for line in [*lines, *repeated])
+        path = folder / f"events-{day:%Y%m%d}.jsonl.gz"
+        path.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    return by_day
+
+
+def _day(milliseconds: int) -> date:
+    # Whole hours only: Shanghai keeps UTC+8 the year round.
+    return date.fromordinal(_EPOCH_ORDINAL + (milliseconds + 8 * 3_600_000) // 86_400_000)
+
+
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+
+def _sessions(world: World, random: Random) -> Iterator[Iterator[Event]]:
+    for case in world.cases:
+        if case.has_front:
+            yield _order_session(case, random)
+            for number, view in enumerate(case.views, start=1):
+                yield _view_session(case, f"{case.number}V{number}", view.at, view.shown, random)
+    for number, visit in enumerate(world.visits, start=1):
+        session = _Session(f"V{number:07d}", visit.line, visit.channel, visit.person, random)
+        yield session.steps(FUNNEL[: visit.steps], visit.started_at, timedelta(seconds=40))
+
+
+def _order_session(case: Case, random: Random) -> Iterator[Event]:
+    """From the first page to the payment, or to where the customer left."""
+    session = _Session(f"{case.number}S", case.line, case.channel, case.person, random)
+    pace = (case.submitted_at - case.entered_at) / (len(FUNNEL) + 1)
+    yield from session.steps(FUNNEL, case.entered_at, pace)
+    order = {"order_no": case.number, "amount": case.claim_fen}
+    yield session.event("order_submit", case.submitted_at, "pages/order/confirm", **order)
+    after_pay = min(at for at in (case.failed_at, case.claimed_at, case.paid_at) if at)
+    if case.failed_at or case.claimed_at or case.payment:
+        wait = max(timedelta(seconds=1), (after_pay - case.submitted_at) / 3)
+        yield session.event("pay_start", case.submitted_at + wait, "pages/pay/cashier", **order)
+    if case.failed_at:
+        yield session.event("pay_fail", case.failed_at, "pages/pay/result", **order)
+    if case.claimed_at:
+        yield session.event("pay_success", case.claimed_at, "pages/pay/result", **order)
+
+
+def _view_session(
+    case: Case, session_id: str, at: datetime, shown: str, random: Random
+) -> Iterator[Event]:
+    """The customer comes back to see where the parcel is."""
+    session = _Session(session_id, case.line, case.channel, case.person, random)
+    yield session.event("session_start", at - timedelta(seconds=8), "pages/index/index")
+    yield session.event(
+        "status_view", at, "pages/order/detail",
+        order_no=case.number, status_text=SHOWN_STATES[shown],
+    )  # fmt: skip
+
+
+class _Session:
+    """What all events of one session share."""
+
+    def __init__(
+        self, session_id: str, line: Line, channel: str, person: Person, random: Random
+    ) -> None:
+        identifiers = person.identifiers(channel)
+        shared = {
+            "sid": session_id,
+            "platform": PLATFORMS[channel],
+            "biz": line.name,
+            "openid": identifiers.get("openid"),
+            "unionid": identifiers.get("unionid"),
+            "member": identifiers.get("member_no"),
+            "scene": random.choice(SCENES) if channel == "mini_program" else None,
+            "appid": APP_ID_OF_CHANNEL[channel],
+            "sdk": "2.4.1",
+        }
+        self._shared = {name: value for name, value in shared.items() if value is not None}
+        self._random = random
+
+    def event(self, name: str, at: datetime, page: str, **more: Any) -> Event:
+        ts = _milliseconds(at) + self._random.randrange(1000)
+        return {"eid": "", "name": NAMES[name], "ts": ts, **self._shared, "path": page, **more}
+
+    def steps(
+        self, names: tuple[str, ...], started_at: datetime, pace: timedelta
+    ) -> Iterator[Event]:
+        for number, name in enumerate(names):
+            yield self.event(name, started_at + number * pace, PAGES[name])
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp()) * 1000

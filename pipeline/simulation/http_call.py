@@ -1,0 +1,53 @@
+"""One HTTP request and one reply, as the simulated hosts see them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: `target` is path and query exactly as they were sent."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        parsed = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+        return {name: values[-1] for name, values in parsed.items()}
+
+    def json(self) -> dict[str, Any] | None:
+        """The body as a JSON object; None where it is none."""
+        try:
+            content = json.loads(self.body)
+        except ValueError:
+            return None
+        return content if isinstance(content, dict) else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer_json(content: Any, *, status: int = 200) -> Answer:
+    body = json.dumps(content, ensure_ascii=False).encode()
+    return Answer(status, body, {"Content-Type": "application/json; charset=utf-8"})
+
+
+def refuse(errcode: int, errmsg: str) -> Answer:
+    """An error as api.weixin.qq.com and qyapi.weixin.qq.com tell it: HTTP 200 with an errcode."""
+    return answer_json({"errcode": errcode, "errmsg": errmsg})

@@ -1,0 +1,217 @@
+"""What WeChat knows of the simulated company: payments and refunds, its order list, its visits.
+
+Written as JSON lines beside the keys; `wechat_server.py` answers from nothing else.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pipeline.landing import business_day
+from pipeline.simulation.cases import Case
+from pipeline.simulation.events import Event
+from pipeline.simulation.people import APP_ID_OF_CHANNEL, MINI_PROGRAM_APP_ID
+from pipeline.simulation.world import FIRST_DAY, World
+
+MERCHANT_ID = "1900000109"
+CERTIFICATE_SERIAL = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
+PLATFORM_KEY_ID = "PUB_KEY_ID_0119000001092026100100000001"
+TRADE_TYPES = {
+    "mini_program": "JSAPI", "h5": "JSAPI", "mobile_site": "MWEB", "app": "APP", "pc": "NATIVE",
+}  # fmt: skip
+GOODS = ("手冲咖啡壶", "陶瓷马克杯,双只装", "挂耳咖啡 10 片", "燕麦奶 1L*6", "咖啡豆 454g")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The company's account at WeChat. The secrets also stand in the company's `.env`."""
+
+    app_id: str
+    app_secret: str
+    merchant_id: str
+    certificate_serial: str
+    platform_key_id: str
+    robot_key: str
+    first_day: date
+    last_day: date
+
+    @classmethod
+    def open(cls, seed: int, last_day: date) -> "Account":
+        drawn = sha256(f"simulated WeChat account {seed}".encode()).hexdigest()
+        robot = drawn[32:]
+        return cls(
+            app_id=MINI_PROGRAM_APP_ID,
+            app_secret=drawn[:32],
+            merchant_id=MERCHANT_ID,
+            certificate_serial=CERTIFICATE_SERIAL,
+            platform_key_id=PLATFORM_KEY_ID,
+            robot_key="-".join((robot[:8], robot[8:12], robot[12:16], robot[16:20], robot[20:])),
+            first_day=FIRST_DAY,
+            last_day=last_day,
+        )
+
+
+@dataclass(frozen=True)
+class Books:
+    """The books as the server reads them: bill rows and visits by day, orders by payment time."""
+
+    account: Account
+    bill: Mapping[date, Sequence[Mapping[str, Any]]]
+    orders: Sequence[Mapping[str, Any]]
+    visits: Mapping[date, Mapping[str, Any]]
+
+
+def write_books(
+    world: World, account: Account, events: Mapping[date, Sequence[Event]], folder: Path
+) -> None:
+    """Write the books as they stand at the end of the simulated period."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "account.json").write_text(json.dumps(asdict(account), default=str, indent=1) + "\n")
+    _write(folder / "bill.jsonl", _bill(world))
+    _write(folder / "orders.jsonl", _orders(world))
+    _write(folder / "visits.jsonl", _visits(events))
+
+
+def read_books(folder: Path) -> Books:
+    """Read the books back. Raises FileNotFoundError where no company was simulated."""
+    account = json.loads((folder / "account.json").read_text(encoding="utf-8"))
+    for bound in ("first_day", "last_day"):
+        account[bound] = date.fromisoformat(account[bound])
+    bill: dict[date, list[Mapping[str, Any]]] = {}
+    for row in _read(folder / "bill.jsonl"):
+        bill.setdefault(business_day(datetime.fromisoformat(row["at"])), []).append(row)
+    visits = _read(folder / "visits.jsonl")
+    return Books(
+        account=Account(**account),
+        bill=bill,
+        orders=_read(folder / "orders.jsonl"),
+        visits={date.fromisoformat(row.pop("day")): row for row in visits},
+    )
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _bill(world: World) -> list[dict[str, Any]]:
+    """One row per payment and refund, in no order that means anything, as WeChat Pay lists them."""
+    rows = []
+    for case in world.cases:
+        payment = case.payment
+        if payment is None:
+            continue
+        shared = _shared(case) | {"transaction_id": payment.transaction_id}
+        if payment.at < world.end:
+            rows.append(shared | {
+                "kind": "payment", "at": payment.at.isoformat(), "order_fen": payment.order_fen,
+                "settled_fen": payment.settled_fen, "coupon_fen": payment.coupon_fen,
+                "fee_fen": payment.fee_fen,
+            })  # fmt: skip
+        for refund in case.refunds:
+            if refund.at < world.end:
+                # The coupon's part of a full refund goes back to the coupon, not to the payer.
+                is_full = refund.fen == payment.order_fen
+                net_fen = refund.fen - (payment.coupon_fen if is_full else 0)
+                rows.append(shared | {
+                    "kind": "refund", "at": refund.at.isoformat(), "refund_id": refund.refund_id,
+                    "refund_no": refund.refund_no, "requested_fen": refund.fen,
+                    "refund_fen": net_fen, "fee_fen": -int(net_fen * 0.006 + 0.5),
+                })  # fmt: skip
+    return sorted(rows, key=_without_order)
+
+
+def _without_order(row: Mapping[str, Any]) -> bytes:
+    return sha256(f"{row['kind']} {row['order_no']}".encode()).digest()
+
+
+def _shared(case: Case) -> dict[str, Any]:
+    return {
+        "order_no": case.number,
+        "app_id": APP_ID_OF_CHANNEL[case.channel],
+        "openid": case.person.openid(case.channel),
+        "trade_type": TRADE_TYPES[case.channel],
+        "goods": GOODS[case.person.number % len(GOODS)],
+        "attach": json.dumps({"biz": case.line.name, "v": 2}, separators=(",", ":")),
+    }
+
+
+def _orders(world: World) -> list[dict[str, Any]]:
+    """The orders paid inside the mini-program, as get_order_list gives them, by payment time."""
+    paid = [
+        (case.payment, case)
+        for case in world.cases
+        if case.payment and case.payment.at < world.end and case.channel == "mini_program"
+    ]
+    return [
+        {
+            "transaction_id": payment.transaction_id,
+            "merchant_trade_no": case.number,
+            "merchant_id": MERCHANT_ID,
+            "sub_merchant_id": "",
+            "description": GOODS[case.person.number % len(GOODS)],
+            "paid_amount": payment.settled_fen,
+            "openid": case.person.openid(case.channel),
+            "trade_create_time": int(case.submitted_at.timestamp()),
+            "pay_time": int(payment.at.timestamp()),
+            "order_state": _order_state(case, world.end),
+            "in_complaint": False,
+            "shipping": _shipping(case, world.end),
+        }
+        for payment, case in sorted(paid, key=lambda pair: (pair[0].at, pair[1].number))
+    ]
+
+
+def _order_state(case: Case, end: datetime) -> int:
+    """1 to ship, 2 shipped, 3 receipt confirmed, 5 refunded in full."""
+    refunded_fen = sum(refund.fen for refund in case.refunds if refund.at < end)
+    if refunded_fen >= case.order_fen:
+        return 5
+    if case.uploaded_at is None or case.uploaded_at >= end:
+        return 1
+    delivered_at = case.shipment.delivered_at if case.shipment else None
+    return 3 if delivered_at is not None and case.uploaded_at < delivered_at < end else 2
+
+
+def _shipping(case: Case, end: datetime) -> dict[str, Any]:
+    if case.uploaded_at is None or case.uploaded_at >= end:
+        return {}
+    return {
+        "delivery_mode": 1, "logistics_type": 1, "finish_shipping": True,
+        "finish_shipping_count": 1, "goods_desc": "咖啡器具",
+        "shipping_list": [{
+            "tracking_no": f"SF{case.number[1:]}", "express_company": "SF",
+            "goods_desc": "咖啡器具", "upload_time": int(case.uploaded_at.timestamp()),
+            "contact": {"consignor_contact": "189****1234", "receiver_contact": "177****5678"},
+        }],
+    }  # fmt: skip
+
+
+def _visits(events: Mapping[date, Sequence[Event]]) -> list[dict[str, Any]]:
+    """Visits per day as WeChat counts them, from what truly happened in the mini-program."""
+    seen: set[str] = set()
+    rows = []
+    for day, listed in sorted(events.items()):
+        inside = [event for event in listed if event["platform"] == "wxmp"]
+        people = {event["unionid"] for event in inside}
+        sessions = sum(event["name"] == "launch" for event in inside)
+        rows.append({
+            "day": day.isoformat(),
+            "session_cnt": sessions,
+            "visit_pv": len(inside),
+            "visit_uv": len(people),
+            "visit_uv_new": len(people - seen),
+            "stay_time_uv": round(90.0 * sessions / max(1, len(people)), 4),
+            "stay_time_session": 90,
+            "visit_depth": round(len(inside) / max(1, sessions), 4),
+        })  # fmt: skip
+        seen |= people
+    return rows
