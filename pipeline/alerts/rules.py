@@ -284,6 +284,7 @@ def take_step(
             alert,
             state="open",
             told_value=outcome.value,
+            escalated_at=as_of,  # being told of again is the reminder
             silence_reason=None,
             silenced_until=None,
         )
