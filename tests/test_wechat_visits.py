@@ -231,7 +231,9 @@ def test_figures_that_are_not_built_are_not_ready_and_never_a_zero(company: Comp
     [b"", b"[]", b'{"list": 3}', b'{"errcode": "x"}', b'{"errcode": Infinity}', b"[" * 99_999],
 )
 def test_a_reply_of_another_shape_is_broken_content(company: Company, body: bytes) -> None:
-    assert isinstance(failure(company, answering(httpx.Response(200, content=body))), BrokenContentError)
+    assert isinstance(
+        failure(company, answering(httpx.Response(200, content=body))), BrokenContentError
+    )
 
 
 def test_odd_values_land_in_quarantine(company: Company, tmp_path: Path) -> None:

@@ -234,29 +234,44 @@ class _MerchantLine:
             ) from error
 
 
+@dataclass(frozen=True)
+class _Address:
+    """Where a bill lies for the next minutes, and what its bytes must hash to."""
+
+    url: str
+    sha1: str
+
+
 def _fetch_bill(line: _MerchantLine, day: date) -> Bill:
     """The day's bill, read whole; one fresh download where the first is broken."""
     try:
+        address = _find_bill(line, day)
         try:
-            return _fetch_once(line, day)
+            return _read_at(line, address, day)
         except (BrokenContentError, _AddressRefusedError):
-            return _fetch_once(line, day)
+            return _read_at(line, _find_bill(line, day), day)
     except NoStatementError:
         return NO_BILL
 
 
-def _fetch_once(line: _MerchantLine, day: date) -> Bill:
-    name = f"trade bill of {day}"
+def _find_bill(line: _MerchantLine, day: date) -> _Address:
     told = line.ask_for_bill(day)
     url, kind, sha1 = (told.get(key) for key in ("download_url", "hash_type", "hash_value"))
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise BrokenContentError(f"{name}: the reply bears no download_url", next_step="run again")
+        raise BrokenContentError(
+            f"trade bill of {day}: the reply bears no download_url", next_step="run again"
+        )
     if kind != "SHA1" or not isinstance(sha1, str):
         raise PermanentSourceError(
-            f"{name}: hash_type: found {str(kind)[:40]!r}, allowed: SHA1",
+            f"trade bill of {day}: hash_type: found {str(kind)[:40]!r}, allowed: SHA1",
             next_step="WeChat Pay has changed its bills: this client must be renewed",
         )
-    return read_bill(unpack(line.download(url, name), sha1, name=name), name=name)
+    return _Address(url, sha1)
+
+
+def _read_at(line: _MerchantLine, address: _Address, day: date) -> Bill:
+    name = f"trade bill of {day}"
+    return read_bill(unpack(line.download(address.url, name), address.sha1, name=name), name=name)
 
 
 def _read_object(response: httpx.Response) -> dict[str, Any]:
