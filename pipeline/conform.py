@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline.landed import Column, LandedTable
 
 PLACE = "_place"
-"""Optional column of delivered rows: where the row stood in its source, such as `contacts.csv:17`."""
+"""Optional column of delivered rows: where a row stood in its source, such as `contacts.csv:17`."""
 
 _IDENTIFIER = re.compile(r"(^scene$|^phone$|_no$|_id$|_code$|^unionid$|^openid$)")
 _SQL_TYPES = {
@@ -119,7 +119,8 @@ def _as_text(column: Column, kind: pa.DataType) -> str:
     """SQL for the delivered value as trimmed text, null where empty."""
     name = f'"{column.name}"'
     if pa.types.is_floating(kind) and column.kind in ("text", "integer"):
-        name = f"case when {name} = trunc({name}) then {name}::hugeint::varchar else {name}::varchar end"
+        whole = f"{name}::hugeint::varchar"
+        name = f"case when {name} = trunc({name}) then {whole} else {name}::varchar end"
     text = f"nullif(trim(({name})::varchar), '')"
     if column.kind == "text":
         text = f"nfc_normalize({text})"
@@ -147,31 +148,37 @@ def _value_sql(column: Column, kind: pa.DataType | None) -> tuple[str, str]:
 
 
 def _read_sql(table: LandedTable, schema: pa.Schema) -> str:
-    values, reasons = [], []
+    """Every delivered row as typed values, with the first reason why it does not fit."""
+    values: list[str] = []
+    reasons: list[str] = []
     for column in table.columns:
         position = schema.get_field_index(column.name)
         value, text = _value_sql(column, schema.field(position).type if position >= 0 else None)
         values.append(f'{value} as "{column.name}"')
         found = f"coalesce('''' || left({text}, 60) || '''', 'nothing')"
-        if column.is_required:
-            allowed = _ALLOWED.get(column.kind, "a value: the column is required")
-            reasons.append(f"when ({value}) is null then '{column.name}: found ' || {found} || ', allowed: {allowed}'")
-        elif column.kind != "text":
-            reasons.append(
-                f"when ({text}) is not null and ({value}) is null"
-                f" then '{column.name}: found ' || {found} || ', allowed: {_ALLOWED[column.kind]}'"
-            )
-        if column.allowed:
-            words = ", ".join(f"'{word}'" for word in column.allowed)
-            reasons.append(
-                f"when ({value}) not in ({words}) then '{column.name}: found ' || {found}"
-                f" || ', allowed: {', '.join(column.allowed)}'"
-            )
+        reasons += [
+            f"when {condition} then '{column.name}: found ' || {found} || ', allowed: {allowed}'"
+            for condition, allowed in _misfits(column, value, text)
+        ]
     reason = f"case {' '.join(reasons)} end" if reasons else "null::varchar"
     return (
         f'create temp table read as select _position, "{PLACE}", {reason} as _reason, '
         f"{', '.join(values)} from delivered"
     )
+
+
+def _misfits(column: Column, value: str, text: str) -> list[tuple[str, str]]:
+    """SQL conditions under which a value does not fit, each with what is allowed instead."""
+    misfits = []
+    if column.is_required:
+        allowed = _ALLOWED.get(column.kind, "a value, the column is required")
+        misfits.append((f"({value}) is null", allowed))
+    elif column.kind != "text":
+        misfits.append((f"({text}) is not null and ({value}) is null", _ALLOWED[column.kind]))
+    if column.allowed:
+        words = ", ".join(f"'{word}'" for word in column.allowed)
+        misfits.append((f"({value}) not in ({words})", ", ".join(column.allowed)))
+    return misfits
 
 
 def _rejected(
@@ -200,7 +207,9 @@ def _ranked_sql(table: LandedTable) -> str:
         create temp table ranked as
         select *, row_number() over (partition by {key} order by {newest}_position) as _version,
             hash({content}) as _content,
-            first(hash({content})) over (partition by {key} order by {newest}_position) as _first_content
+            first(hash({content})) over (
+                partition by {key} order by {newest}_position
+            ) as _first_content
         from read where _reason is null"""
 
 
@@ -227,6 +236,8 @@ def _hash_phones(phones: pa.ChunkedArray, hash_key: bytes) -> pa.Array:
     encoded = phones.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    hashed = [hash_phone(phone, hash_key) if phone else None for phone in encoded.dictionary.to_pylist()]
+    hashed = [
+        hash_phone(phone, hash_key) if phone else None for phone in encoded.dictionary.to_pylist()
+    ]
     dictionary = pa.array(hashed, pa.string())
     return dictionary.take(encoded.indices)

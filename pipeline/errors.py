@@ -25,9 +25,7 @@ class BihuanError(Exception):
 class ConfigurationError(BihuanError):
     """The company folder, the environment or the arguments are wrong: exit code 2."""
 
-    def __init__(
-        self, message: str, *, next_step: str = "", mistakes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: str, *, next_step: str = "", mistakes: Sequence[str] = ()) -> None:
         super().__init__(message, next_step=next_step)
         self.mistakes = tuple(mistakes)
 

@@ -40,7 +40,7 @@ MESSAGE_STATUSES = ("success", "user_block", "system_failed", "freq_limit", "not
 
 @dataclass(frozen=True)
 class Column:
-    """One landed column. `allowed` closes its vocabulary; `is_hashed` means the raw value never lands."""
+    """One landed column. `allowed` closes its vocabulary; of `is_hashed` only a hash ever lands."""
 
     name: str
     kind: Kind = "text"
@@ -51,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True)
 class LandedTable:
-    """One landed table. `day_of` names the columns whose first present instant gives the row's day."""
+    """One landed table. The first present instant among the columns `day_of` gives a row's day."""
 
     name: str
     grain: str
@@ -161,8 +161,10 @@ TABLES: dict[str, LandedTable] = {
             key="ref_date",
             day_of="ref_date",
             kinds={
-                "ref_date": "day", "stay_time_uv": "number",
-                "stay_time_session": "number", "visit_depth": "number",
+                "ref_date": "day",
+                "stay_time_uv": "number",
+                "stay_time_session": "number",
+                "visit_depth": "number",
             },
         ),
         _table(

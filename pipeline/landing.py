@@ -80,7 +80,10 @@ class Extract:
 
 @dataclass(frozen=True)
 class Batch:
-    """One manifest entry. `rows_changed` counts rows added, removed or altered against `revises`."""
+    """One manifest entry.
+
+    `rows_changed` counts rows added, removed or altered against `revises`.
+    """
 
     table: str
     day: date
@@ -182,18 +185,20 @@ class Landing:
 
     def _write(self, batch: Batch, rows: pa.Table, rejected: Iterable[Rejected]) -> None:
         if not batch.path.exists():
-            with _renamed_into(batch.path) as temporary:
+            with _RenamedInto(batch.path) as temporary:
                 pq.write_table(rows, temporary, compression="zstd")
         lines = "".join(
             json.dumps(asdict(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rejected
         )
         if lines:
-            with _renamed_into(self._quarantine_path(batch)) as temporary:
+            with _RenamedInto(self._quarantine_path(batch)) as temporary:
                 temporary.write_text(lines, encoding="utf-8")
         else:
             self._quarantine_path(batch).unlink(missing_ok=True)
-        entry = self._manifest(batch.table, batch.day) / f"{time.time_ns():020d}-{batch.batch_id}.json"
-        with _renamed_into(entry) as temporary:
+        entry = (
+            self._manifest(batch.table, batch.day) / f"{time.time_ns():020d}-{batch.batch_id}.json"
+        )
+        with _RenamedInto(entry) as temporary:
             temporary.write_text(json.dumps(_to_json(batch), ensure_ascii=False, indent=1))
 
     def _current(self, table: str, day: date) -> Batch | None:
@@ -229,7 +234,7 @@ class Landing:
         return folder / f"{batch.batch_id}.jsonl"
 
 
-class _renamed_into:
+class _RenamedInto:
     """A temporary path beside `target`, synced and renamed over it on success, removed on error."""
 
     def __init__(self, target: Path) -> None:
@@ -249,7 +254,7 @@ class _renamed_into:
         with self._temporary.open("rb") as written:
             os.fsync(written.fileno())
         self._temporary.chmod(0o644)
-        os.replace(self._temporary, self._target)
+        self._temporary.replace(self._target)
 
 
 def _check_control(
@@ -283,19 +288,27 @@ def _check_control(
 
 def _sums(rows: pa.Table) -> dict[str, int]:
     return {
-        name: pc.sum(rows.column(name)).as_py() or 0
+        name: int(pc.sum(rows.column(name)).as_py() or 0)
         for name in rows.column_names
         if name.endswith("_fen")
     }
 
 
 def _digest(rows: pa.Table) -> str:
-    """SHA-256 of the rows in key order. Chunking does not count."""
-    sink = pa.BufferOutputStream()
-    combined = rows.combine_chunks()
-    with pa.ipc.new_stream(sink, combined.schema) as stream:
-        stream.write_table(combined)
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+    """SHA-256 of the rows, in key order, as text.
+
+    Of the values and not of the buffers: Arrow leaves chance bytes under a null.
+    """
+    digest = hashlib.sha256("\x1f".join(rows.column_names).encode())
+    texts = [column.cast(pa.string()) for column in rows.columns]
+    lines = pc.binary_join_element_wise(
+        *texts, "\x1f", null_handling="replace", null_replacement="\x00"
+    )
+    for chunk in lines.chunks if isinstance(lines, pa.ChunkedArray) else [lines]:
+        for line in chunk.to_pylist():
+            digest.update(b"\x1e")
+            digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def _rows_changed(path: Path, rows: pa.Table) -> int:
