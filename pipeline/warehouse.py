@@ -83,12 +83,12 @@ class Warehouse:
         with _reading(self.candidate) as connection:
             yield connection
 
-    def register(self, landing: Landing, company: Company) -> None:
+    def register(self, landing: Landing, company: Company) -> dict[str, int]:
         """Make what is landed, and what the company folder declares, readable as schema `landing`.
 
         One view per landed table over its current batches (every landed column, `business_day`,
         `batch_id`), and the tables `batches`, `watermarks`, `loop_legs`, `interface_actors` and
-        `company`. All or nothing: dbt never sees half of a manifest.
+        `company`, whose row counts are returned. All or nothing: dbt never sees half a manifest.
         """
         batches = landing.batches()
         connected = set(company.sources.tables)
@@ -100,12 +100,15 @@ class Warehouse:
                 connection.execute(
                     f"create or replace view landing.{table.name} as {_select_landed(table, files)}"
                 )
-            _write_batches(connection, batches, connected)
-            _write_watermarks(connection, landing, connected)
-            _write_loop_legs(connection, company)
-            _write_interface_actors(connection, company)
-            _write_company(connection, company)
+            counted = {
+                "batches": _write_batches(connection, batches, connected),
+                "watermarks": _write_watermarks(connection, landing, connected),
+                "loop_legs": _write_loop_legs(connection, company),
+                "interface_actors": _write_interface_actors(connection, company),
+                "company": _write_company(connection, company),
+            }
             connection.execute("commit")
+        return counted
 
     def transform(self) -> None:
         """Run dbt from landing to marts on the build file. Raises WarehouseError with dbt's words.
@@ -258,8 +261,8 @@ def _select_landed(table: LandedTable, files: Sequence[Path]) -> str:
 
 def _write_batches(
     connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], connected: set[str]
-) -> None:
-    _write_table(
+) -> int:
+    return _write_table(
         connection,
         "batches",
         "table_name varchar, business_day date, batch_id varchar, connector varchar,"
@@ -275,10 +278,10 @@ def _write_batches(
 
 def _write_watermarks(
     connection: duckdb.DuckDBPyConnection, landing: Landing, connected: set[str]
-) -> None:
+) -> int:
     """One row per landed table that exists at all: a table without a row would not be judged."""
     watermarks = landing.watermarks()
-    _write_table(
+    return _write_table(
         connection,
         "watermarks",
         "table_name varchar, is_connected boolean, complete_from timestamp with time zone,"
@@ -295,10 +298,10 @@ def _write_watermarks(
     )
 
 
-def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) -> None:
+def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
     """The legs of every contract; the default contract has no business line."""
     loops = [*company.loops, company.default_loop()]
-    _write_table(
+    return _write_table(
         connection,
         "loop_legs",
         "business_line varchar, loop varchar, leg varchar, leg_rank integer, is_mandatory boolean,"
@@ -321,8 +324,8 @@ def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) ->
     )
 
 
-def _write_interface_actors(connection: duckdb.DuckDBPyConnection, company: Company) -> None:
-    _write_table(
+def _write_interface_actors(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
+    return _write_table(
         connection,
         "interface_actors",
         "table_name varchar, actor varchar",
@@ -334,8 +337,8 @@ def _write_interface_actors(connection: duckdb.DuckDBPyConnection, company: Comp
     )
 
 
-def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> None:
-    _write_table(
+def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
+    return _write_table(
         connection,
         "company",
         "name varchar, first_day date, last_day date",
@@ -345,13 +348,14 @@ def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> N
 
 def _write_table(
     connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[tuple[object, ...]]
-) -> None:
+) -> int:
     connection.execute(f"create or replace table landing.{name} ({columns})")
     if rows:
         written = pa.table([list(column) for column in zip(*rows, strict=True)], names=_names(columns))
         connection.register("written", written)
         connection.execute(f"insert into landing.{name} select * from written")
         connection.unregister("written")
+    return len(rows)
 
 
 def _names(columns: str) -> list[str]:

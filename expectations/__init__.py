@@ -1,0 +1,18 @@
+"""What "the funnel agrees with the back end" means, in business words: one module per subject.
+
+`TRUSTWORTHY` guards publishing: whether the comparison itself can be believed. `AGREEING` tells:
+whether the systems agree, each against a tolerance that states its reason.
+"""
+
+from expectations import bridge, cases, divergences, entrants, legs, rates, sources
+
+TRUSTWORTHY = (
+    cases.TRUSTWORTHY,
+    *legs.TRUSTWORTHY,
+    *divergences.TRUSTWORTHY,
+    *bridge.TRUSTWORTHY,
+    *rates.TRUSTWORTHY,
+    *entrants.TRUSTWORTHY,
+    *sources.TRUSTWORTHY,
+)
+AGREEING = (*legs.AGREEING, *rates.AGREEING, *sources.AGREEING)

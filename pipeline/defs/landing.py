@@ -1,0 +1,191 @@
+"""Landing assets: one per landed table that the company connects. They open no DuckDB file."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from pipeline.company import Company
+from pipeline.defs.failures import told_to_dagster
+from pipeline.defs.partitions import business_days
+from pipeline.defs.resources import OWNERS, CompanyFolder, company_folder, last_day_asked
+from pipeline.landed import TABLES, LandedTable
+from pipeline.landing import Batch, Landing, Watermark, day_end
+from pipeline.sources import Source, open_source
+
+# How the UI shows each connector; Dagster draws an icon for the words that it knows.
+KINDS = {
+    "files": "file", "sql": "sql",
+    "wechat_miniprogram": "wechat", "wechat_pay": "wechat", "wechat_orders": "wechat",
+}  # fmt: skip
+
+
+class LandDays(dg.Config):
+    """Which days of the asked partitions are landed."""
+
+    catch_up: bool = Field(
+        default=False,
+        description="Land only the days, up to the last one asked for, that are missing,"
+        " incomplete or changed at the source since they were landed.",
+    )
+    is_attended: bool = Field(
+        default=False,
+        description="A person waits for this run: do not sleep until a source is ready.",
+    )
+
+
+def landing_asset(
+    table: LandedTable, company: Company, days: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    """The asset that lands one table."""
+    settings = company.sources.tables[table.name]
+
+    @dg.asset(
+        key=["landing", table.name],
+        group_name="landing",
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        kinds={KINDS.get(settings.connector, settings.connector), "parquet"},
+        owners=OWNERS,
+        description=f"One row per {table.grain}, as {settings.connection} delivers it through"
+        f" connector {settings.connector}: one current batch per business day.",
+        metadata={"connector": settings.connector, "connection": settings.connection},
+    )
+    def land(
+        context: dg.AssetExecutionContext, config: LandDays, company: CompanyFolder
+    ) -> dg.MaterializeResult[None]:
+        asked = [date.fromisoformat(key) for key in context.partition_keys]
+        with told_to_dagster(context, is_attended=config.is_attended):
+            source = open_source(table.name, company.load())
+            landing = company.landing()
+            chosen = choose_days(
+                source,
+                landing,
+                asked,
+                first_day=company.load().first_day,
+                trailing_days=settings.trailing_days,
+                catch_up=config.catch_up,
+            )
+            before = {batch.day: batch.batch_id for batch in landing.batches(table.name)}
+            batches = list(land_days(source, landing, chosen))
+        revised = [
+            batch for batch in batches if before.get(batch.day, batch.batch_id) != batch.batch_id
+        ]
+        _tell_each_day(context, batches, asked)
+        for batch in revised:
+            context.log.warning(
+                f"{table.name} {batch.day}: a revision, {batch.rows_changed} rows changed"
+            )
+        return dg.MaterializeResult(
+            metadata=_summary(batches, revised, landing.watermarks().get(table.name))
+        )
+
+    return land
+
+
+def choose_days(
+    source: Source,
+    landing: Landing,
+    asked: Sequence[date],
+    *,
+    first_day: date,
+    trailing_days: int,
+    catch_up: bool,
+) -> list[date]:
+    """The days to land, in order: those asked for, or those of the past that need it.
+
+    `trailing_days` before each of them are landed again: some systems finish a day late.
+    """
+    if not catch_up:
+        return _with_trailing(set(asked), first_day, trailing_days)
+    span = _days(first_day, min(max(asked), source.last_day() or max(asked)))
+    landed = {batch.day: batch for batch in landing.batches(source.table.name)}
+    missing = {
+        day for day in span
+        if day not in landed or landed[day].complete_until < day_end(day)
+    }  # fmt: skip
+    changed = source.changed_days(
+        _seen_until(source, landing, landed.values()),
+        {day: batch.sha256 for day, batch in landed.items()},
+    )
+    trailing = set(_with_trailing(missing, first_day, trailing_days))
+    return sorted(trailing | changed & set(span))
+
+
+def _seen_until(
+    source: Source, landing: Landing, batches: Collection[Batch]
+) -> datetime | None:
+    """The instant before which nothing at the source can have changed unseen.
+
+    The earlier of the watermark, which is in the source's own time, and the last extraction,
+    which is in ours: the two clocks may differ by any amount.
+    """
+    watermark = landing.watermarks().get(source.table.name)
+    if watermark is None:
+        return None
+    return min(watermark.complete_until, max(batch.extracted_at for batch in batches))
+
+
+def land_days(source: Source, landing: Landing, days: Sequence[date]) -> Iterator[Batch]:
+    """Extract and land each day in turn; what is landed before an error stays landed."""
+    for extract in source.extract(days):
+        yield landing.land(source.table, extract, connector=source.connector)
+
+
+def _with_trailing(days: set[date], first_day: date, trailing_days: int) -> list[date]:
+    reached = {day - timedelta(days=back) for day in days for back in range(trailing_days + 1)}
+    return sorted(day for day in reached if day >= first_day)
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=count) for count in range((last - first).days + 1)]
+
+
+def _tell_each_day(
+    context: dg.AssetExecutionContext, batches: Sequence[Batch], asked: Sequence[date]
+) -> None:
+    """Give each partition its own figures, also those that were caught up beyond the asked ones."""
+    for batch in batches:
+        figures = {
+            "dagster/row_count": batch.rows,
+            "batch_id": batch.batch_id,
+            "quarantined": batch.quarantined,
+            "complete_until": dg.MetadataValue.timestamp(batch.complete_until),
+        }
+        if batch.day in asked:
+            context.add_asset_metadata(figures, partition_key=batch.day.isoformat())
+        else:
+            context.log_event(
+                dg.AssetMaterialization(
+                    context.asset_key, partition=batch.day.isoformat(), metadata=figures
+                )
+            )
+
+
+def _summary(
+    batches: Sequence[Batch], revised: Sequence[Batch], watermark: Watermark | None
+) -> dict[str, dg.MetadataValue]:
+    figures = {
+        "days": len(batches),
+        "rows": sum(batch.rows for batch in batches),
+        "quarantined": sum(batch.quarantined for batch in batches),
+        "repeated": sum(batch.repeated for batch in batches),
+        "revisions": len(revised),
+        "rows_changed": sum(batch.rows_changed for batch in revised),
+    }
+    told: dict[str, dg.MetadataValue] = {
+        name: dg.MetadataValue.int(value) for name, value in figures.items()
+    }
+    if watermark:
+        told["watermark"] = dg.MetadataValue.timestamp(watermark.complete_until)
+    return told
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    company = company_folder().load()
+    days = business_days(company, until=last_day_asked())
+    return dg.Definitions(
+        assets=[landing_asset(TABLES[name], company, days) for name in company.sources.tables]
+    )

@@ -1,0 +1,82 @@
+"""What the assets are given: the company folder, and dbt on its build file."""
+
+import os
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from pipeline.company import Company, load_company
+from pipeline.errors import ConfigurationError
+from pipeline.landing import Landing
+from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
+
+POOL = "warehouse"
+OWNERS = ["team:data"]
+
+
+class CompanyFolder(dg.ConfigurableResource[Company]):
+    """The folder of the one company that this code location serves, and where its results go."""
+
+    folder: str
+    data: str = ""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        if context.instance is not None:
+            require_one_writer(context.instance)
+
+    def load(self) -> Company:
+        """The company as its folder reads now. Raises ConfigurationError."""
+        return load_company(Path(self.folder), data=Path(self.data) if self.data else None)
+
+    def landing(self) -> Landing:
+        company = self.load()
+        return Landing(company.data / "landing", hash_key=company.hash_key)
+
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.load().data)
+
+
+def company_folder() -> CompanyFolder:
+    """The folder that BIHUAN_COMPANY names, else ./company; BIHUAN_DATA overrides its results."""
+    return CompanyFolder(
+        folder=os.environ.get("BIHUAN_COMPANY", "company"),
+        data=os.environ.get("BIHUAN_DATA", ""),
+    )
+
+
+def last_day_asked() -> date | None:
+    """The last day of the build that is running, for a company whose folder names none."""
+    written = os.environ.get("BIHUAN_LAST_DAY")
+    return date.fromisoformat(written) if written else None
+
+
+def require_one_writer(instance: dg.DagsterInstance) -> None:
+    """Refuse an instance that would let two steps write the build file at once.
+
+    A pool without a limit does nothing, silently. A run on an ephemeral instance is one process
+    and needs no limit. Raises ConfigurationError.
+    """
+    if instance.is_ephemeral:
+        return
+    limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    limit = limits.get(POOL, instance.global_op_concurrency_default_limit)
+    if limit != 1:
+        raise ConfigurationError(
+            f"pool '{POOL}' of this Dagster instance: found limit {limit}, allowed: 1",
+            next_step="put the project's dagster.yaml into DAGSTER_HOME, or run "
+            f"`dagster instance concurrency set {POOL} 1`",
+        )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.Definitions(
+        resources={
+            "company": company_folder(),
+            "dbt": DbtCliResource(
+                project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, dbt_executable=str(DBT)
+            ),
+        }
+    )
