@@ -14,7 +14,7 @@ from pathlib import Path
 from openpyxl import Workbook
 
 from pipeline.landing import SHANGHAI, day_end
-from pipeline.simulation.people import MINI_PROGRAM_APP_ID, SERVICE_ACCOUNT_APP_ID, Person
+from pipeline.simulation.people import SERVICE_ACCOUNT_APP_ID, Person
 from pipeline.simulation.world import World
 
 CONTACT_HEADERS = (
@@ -26,12 +26,12 @@ BINDING_TITLE = "会员标识绑定表"
 
 
 def write_crm(world: World, folder: Path) -> None:
-    """Write the exports of the middle day and of the last day."""
+    """Write the member exports of the middle day and the last, and the bindings of the last."""
     folder.mkdir(parents=True, exist_ok=True)
     days = world.options.business_days
     for day in sorted({days[len(days) // 2], days[-1]}):
         (folder / f"会员_{day:%Y%m%d}.csv").write_bytes(_contacts(world, day))
-        (folder / f"会员标识_{day:%Y%m%d}.xlsx").write_bytes(_bindings(world, day))
+    (folder / f"会员标识_{days[-1]:%Y%m%d}.xlsx").write_bytes(_bindings(world, days[-1]))
 
 
 def _contacts(world: World, day: date) -> bytes:
@@ -76,8 +76,8 @@ def _bindings(world: World, day: date) -> bytes:
 
 
 def _pairs(person: Person) -> list[tuple[str, str, str]]:
+    """What no tracker sends together; the mini-program sends openid and union id at once."""
     return [
-        ("OpenID", person.openids[MINI_PROGRAM_APP_ID], "小程序登录"),
         ("OpenID", person.openids[SERVICE_ACCOUNT_APP_ID], "服务号关注"),
         ("会员号", person.member_no, "会员绑定"),
     ]

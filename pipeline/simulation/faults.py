@@ -252,10 +252,11 @@ def plant_faults(cases: Sequence[Case], end: datetime, bench: Bench) -> list[Exp
     """
     healthy = [case for case in cases if not case.variant]
     counts = {line.name: sum(case.line is line for case in cases) for line in (RETAIL, FLASH_SALE)}
-    scarcest_first = sorted(FAULTS, key=lambda fault: len(_open_to(fault, healthy, end)))
+    choices = [(fault, _open_to(fault, healthy, end)) for fault in FAULTS]
     expected = []
-    for fault in scarcest_first:
-        for case in _chosen(fault, _open_to(fault, healthy, end), counts, bench.random):
+    for fault, fitting in sorted(choices, key=lambda choice: len(choice[1])):
+        unbroken = [case for case in fitting if not case.variant]
+        for case in _chosen(fault, unbroken, counts, bench.random):
             fault.act(case, bench)
             case.variant = fault.name
             expected.append(
@@ -265,11 +266,7 @@ def plant_faults(cases: Sequence[Case], end: datetime, bench: Bench) -> list[Exp
 
 
 def _open_to(fault: Fault, cases: Sequence[Case], end: datetime) -> list[Case]:
-    return [
-        case
-        for case in cases
-        if not case.variant and fault.fits(case) and fault.settled(case) <= end
-    ]
+    return [case for case in cases if fault.fits(case) and fault.settled(case) <= end]
 
 
 def _chosen(

@@ -132,7 +132,7 @@ def _settle(met: Iterator[Person], number: int, start: datetime, random: Random)
 
 def _submits(options: Options, customers: Sequence[Person], random: Random) -> list[Case]:
     """Every submitted order, numbered in the order of time, then shuffled."""
-    moments = sorted(_moment(options, random) for _ in range(int(options.orders * 1.14)))
+    moments = _moments(options, int(options.orders * 1.14), random)
     cases = []
     for serial, submitted_at in enumerate(moments, start=1):
         line = random.choices(LINES, [line.share for line in LINES])[0]
@@ -152,15 +152,20 @@ def _submits(options: Options, customers: Sequence[Person], random: Random) -> l
     return cases
 
 
-def _moment(options: Options, random: Random, *, latest_hour: int = 24) -> datetime:
-    """An instant of trade: more at weekends and in the evening, none on the closed day."""
+def _moments(
+    options: Options, number: int, random: Random, *, latest_hour: int = 24
+) -> list[datetime]:
+    """Instants of trade: more at weekends and in the evening, none on the closed day."""
     days = [day for day in options.business_days if day != options.closed_day]
     weights = [1.3 if day.weekday() >= 5 else 1.0 for day in days]
-    day = random.choices(days, weights)[0]
-    hour = random.choices(range(latest_hour), HOUR_WEIGHTS[:latest_hour])[0]
-    # The last quarter of an hour is left free: whoever pays slowly still pays on that day.
-    second = random.randrange(2700 if hour == 23 else 3600)
-    return day_start(day) + timedelta(hours=hour, seconds=second + 60 * (hour == 0))
+    starts = [day_start(day) for day in days]
+    hours = random.choices(range(latest_hour), HOUR_WEIGHTS[:latest_hour], k=number)
+    moments = []
+    for start, hour in zip(random.choices(starts, weights, k=number), hours, strict=True):
+        # A quarter of an hour before midnight is left free: who pays slowly still pays that day.
+        second = random.randrange(2700 if hour == 23 else 3600)
+        moments.append(start + timedelta(hours=hour, seconds=second))
+    return sorted(moments)
 
 
 def _channel(random: Random) -> str:
@@ -255,26 +260,26 @@ def _visits(
     """Sessions without an order: most look around, some fill a cart, few reach the checkout."""
     passers_by = [next(met) for _ in range(max(20, options.orders // 2))]
     visits = []
-    for _ in range(int(options.orders * 2.2)):
+    for started_at in _moments(options, int(options.orders * 2.2), random):
         line = random.choices(LINES, [line.share for line in LINES])[0]
         visits.append(
             Visit(
                 line=line,
                 channel=_channel(random),
                 person=random.choice(customers if random.random() < 0.4 else passers_by),
-                started_at=_moment(options, random),
+                started_at=started_at,
                 steps=random.choices((1, 2, 3, 4, 5), (5, 25, 40, 20, 10))[0],
             )
         )
-    return sorted(visits, key=lambda visit: (visit.started_at, visit.person.number))
+    return visits
 
 
 def _shop_counter(options: Options, random: Random) -> tuple[list[ErpOrder], list[Receipt]]:
     """Orders of the shop counter, which nobody tracks: typed by the shop, paid in cash."""
-    moments = sorted(
-        in_working_hours(_moment(options, random, latest_hour=19))
-        for _ in range(options.orders // 20)
-    )
+    moments = [
+        in_working_hours(moment)
+        for moment in _moments(options, options.orders // 20, random, latest_hour=19)
+    ]
     orders, receipts = [], []
     for serial, at in enumerate(moments, start=1):
         fen = random.choice((2500, 4990, 12800, 38000))
