@@ -1,0 +1,165 @@
+"""How results look on a terminal. What they are is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:  # what a command does not need, it does not wait for
+    import duckdb
+
+    from pipeline.alerts import Alert, AlertStory
+    from pipeline.build import BuildSummary, Progress
+    from pipeline.doctor import Finding, Level
+    from pipeline.simulation import Score
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+SHOWN_DISAGREEMENTS = 5
+STATE_MARKS = {"done": "✓", "failed": "✗", "retrying": "↻"}
+LEVEL_MARKS: Mapping[Level, str] = {"ok": "✓", "note": "·", "problem": "✗"}
+MARK_STYLES = {
+    "✓": "green", "!": "yellow", "↻": "yellow", "…": "cyan", "✗": "red", "?": "magenta",
+    "–": "dim", "·": "cyan",
+}  # fmt: skip
+
+
+def line(text: str, style: str = "") -> Text:
+    """Text as it is: case numbers and paths may hold what looks like markup."""
+    styled = Text(text, style=style, overflow="fold")
+    if text[:1] in MARK_STYLES:
+        styled.stylize(MARK_STYLES[text[0]], 0, 1)
+    return styled
+
+
+class BuildProgress:
+    """Prints a line as each step of a build ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, progress: Progress) -> None:
+        mark = STATE_MARKS.get(progress.state)
+        if mark is None:
+            return
+        step = progress.stage if progress.stage != "landing" else f"landing {progress.step}"
+        told = progress.told.split("\n")[0]
+        self._console.print(line(f"{mark} {step:<28} {progress.seconds:6.1f} s  {told}"))
+
+
+def print_findings(console: Console, findings: Iterable[Finding]) -> int:
+    """Print each finding as it comes; return how many are problems."""
+    problems = 0
+    for finding in findings:
+        problems += finding.level == "problem"
+        told = finding.told.replace("\n", "\n  ")
+        console.print(line(f"{LEVEL_MARKS[finding.level]} {finding.subject}: {told}"))
+        if finding.mend:
+            console.print(line(f"    mend: {finding.mend}"))
+    return problems
+
+
+def print_summary(console: Console, summary: BuildSummary) -> None:
+    """A build for a person: what was landed, what diverges, what was told, where to look."""
+    console.print()
+    console.print(
+        line(
+            f"{summary.company}: {summary.first_day} to {summary.last_day},"
+            f" {summary.rows_count:,} rows landed, {summary.quarantined_count} quarantined,"
+            f" {summary.revisions_count} days revised, {summary.seconds:.1f} s",
+            "bold",
+        )
+    )
+    console.print(line(f"{summary.cases_count:,} cases judged as of {instant(summary.as_of)}"))
+    if summary.divergences:
+        table = Table("divergence", "cases", "at stake", title="Open divergences", box=None)
+        for total in summary.divergences:
+            table.add_row(total.divergence, f"{total.count:,}", yuan(total.amount_at_stake_fen))
+        for column in table.columns[1:]:
+            column.justify = "right"
+        console.print(table)
+    else:
+        console.print(line("no divergence is open"))
+    residual = f"{summary.bridge_residual_fen} fen, {summary.bridge_residual_count} cases"
+    console.print(line(f"bridge residual: {residual}"))
+    for check in summary.checks_not_met:
+        console.print(line(f"! {check.asset} {check.name}: {check.description}"))
+    alerts = summary.alerts
+    console.print(
+        line(
+            f"alerts: {alerts.open_count} open, {alerts.sent_count} sent now,"
+            f" {alerts.pending_count} waiting, {alerts.failed_count} failed"
+        )
+    )
+    for error in alerts.errors:
+        console.print(line(f"! not sent: {error}"))
+    console.print(line(f"published: {summary.published}"))
+    console.print(line(f"report:    {summary.report}"))
+
+
+def print_alerts(console: Console, alerts: Iterable[Alert]) -> None:
+    """One row per alert."""
+    table = Table("fingerprint", "state", "severity", "subject", "opened", "last bad day", box=None)
+    for alert in alerts:
+        table.add_row(
+            alert.fingerprint,
+            alert.state,
+            alert.severity,
+            " · ".join(word for word in _subject_words(alert) if word),
+            instant(alert.opened_at),
+            f"{alert.last_bad_day}",
+        )
+    console.print(table if table.row_count else line("no alert is open"))
+
+
+def _subject_words(alert: Alert) -> tuple[str, ...]:
+    about = alert.subject
+    return about.source_table, about.business_line, about.leg, about.divergence
+
+
+def print_alert(console: Console, story: AlertStory) -> None:
+    """One alert with its transitions, oldest first."""
+    print_alerts(console, [story.alert])
+    for step in story.transitions:
+        console.print(line(f"  {instant(step.as_of)}  {step.kind}  {step.note or ''}"))
+
+
+def print_score(console: Console, score: Score) -> None:
+    """What was found against what was planted, class by class, and the first that disagree."""
+    names = ("divergence", "planted", "found", "precision", "recall")
+    table = Table(*names, title="Found against planted", box=None)
+    for cells in score.rows():
+        table.add_row(*cells)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    console.print(table)
+    for title, listed in (("missed", score.missed), ("wrong", score.wrong)):
+        for row in listed[:SHOWN_DISAGREEMENTS]:
+            console.print(line(f"✗ {title}: {row.case_id} {row.leg} {row.divergence}"))
+        if len(listed) > SHOWN_DISAGREEMENTS:
+            console.print(line(f"✗ {title}: and {len(listed) - SHOWN_DISAGREEMENTS} more"))
+
+
+def print_rows(console: Console, result: duckdb.DuckDBPyConnection) -> None:
+    """The rows of a query."""
+    names = [column[0] for column in result.description or []]
+    table = Table(*(escape(name) for name in names), box=None)
+    for row in result.fetchall():
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console.print(table)
+
+
+def instant(moment: datetime | None) -> str:
+    """An instant in Shanghai time, for a person."""
+    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" if moment else "-"
+
+
+def yuan(fen: int) -> str:
+    """Fen as yuan with both decimals."""
+    return f"{'-' if fen < 0 else ''}¥{abs(fen) // 100:,}.{abs(fen) % 100:02}"
