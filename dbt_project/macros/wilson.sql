@@ -8,8 +8,8 @@
     {%- set n = 'nullif(cast(' ~ trials ~ ' as double), 0)' -%}
     {%- set p = '(cast(' ~ successes ~ ' as double) / ' ~ n ~ ')' -%}
     {%- set sign = '-' if side == 'low' else '+' -%}
-    least(1.0, greatest(0.0, (
+    case when {{ trials }} > 0 then least(1.0, greatest(0.0, (
         {{ p }} + {{ z * z }} / (2 * {{ n }})
         {{ sign }} {{ z }} * sqrt({{ p }} * (1 - {{ p }}) / {{ n }} + {{ z * z }} / (4 * {{ n }} * {{ n }}))
-    ) / (1 + {{ z * z }} / {{ n }})))
+    ) / (1 + {{ z * z }} / {{ n }}))) end
 {%- endmacro %}
