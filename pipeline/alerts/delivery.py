@@ -27,9 +27,10 @@ from pipeline.errors import ConfigurationError
 
 # How long one run waits for a channel that asks for a pause. A rate limit asks for one minute.
 PATIENCE = timedelta(seconds=150)
-FIRST_PAUSE = timedelta(seconds=10)  # doubled with every further attempt
-LONGEST_PAUSE = timedelta(hours=1)
-MOST_ATTEMPTS = 10  # after which a message counts as failed and is shown, not tried
+# A channel that is out of reach or out of sorts: the rest is left to the next run.
+TRIES_A_RUN = 3
+PAUSE_SECONDS = 2.0
+MOST_ATTEMPTS = 30  # ten runs; then the message counts as failed and is shown, not tried
 SHOWN_ERRORS = 20
 
 Clock = Callable[[], datetime]
@@ -132,13 +133,19 @@ def _empty(
         store.mark_waiting(ids, name, error=error.message, next_try_at=None)
         progress.errors.append(f"{name}: {error.message}")
         return
+    tries_left = TRIES_A_RUN
     while rows := store.outbox("pending", name):
         due_at = max((row.next_try_at for row in rows if row.next_try_at), default=None)
         if due_at is not None and due_at > clock():
             if due_at > give_up_at:
                 return
             sleep((due_at - clock()).total_seconds())
-        _send_digest(store, company, name, transport, rows, clock, progress)
+        refusal = _send_digest(store, company, name, transport, rows, clock, progress)
+        if refusal is not None and refusal.retry_after is None:
+            tries_left -= 1
+            if tries_left == 0:
+                return
+            sleep(PAUSE_SECONDS)
 
 
 def _send_digest(
@@ -149,8 +156,8 @@ def _send_digest(
     rows: Sequence[Outgoing],
     clock: Clock,
     progress: _Progress,
-) -> None:
-    """Send one digest of `rows`; at the first refusal, say of the rest when it is tried again."""
+) -> DeliveryError | None:
+    """Send one digest of `rows`; stop at the first message that is not taken and return why."""
     attempts = {row.transition.transition_id: row.attempts + 1 for row in rows}
     parts = write_digest(
         company.name,
@@ -164,10 +171,11 @@ def _send_digest(
         except DeliveryError as error:
             progress.errors.append(f"{channel}: {error.message}")
             _postpone(store, channel, parts[position:], attempts, error, clock)
-            return
+            return error
         store.mark_sent(part.transition_ids, channel, clock())
         progress.messages += 1
         progress.sent += len(part.transition_ids)
+    return None
 
 
 def _postpone(
@@ -187,8 +195,8 @@ def _postpone(
         worn_out = [transition_id for transition_id in ids if attempts[transition_id] >= tried]
         store.mark_failed(worn_out, channel, error=error.message)
         ids = [transition_id for transition_id in ids if transition_id not in worn_out]
-    pause = error.retry_after or min(FIRST_PAUSE * 2 ** (tried - 1), LONGEST_PAUSE)
-    store.mark_waiting(ids, channel, error=error.message, next_try_at=clock() + pause)
+    next_try_at = clock() + error.retry_after if error.retry_after else None
+    store.mark_waiting(ids, channel, error=error.message, next_try_at=next_try_at)
 
 
 def _opened(client: httpx.Client | None) -> AbstractContextManager[httpx.Client]:
