@@ -85,7 +85,7 @@ def _read_json_lines(
     """One JSON object a line. `a.b` names the value under `b` of the object under `a`."""
     text, rejected = decode(content, encoding or "utf-8", name)
     lines = pa.table({"line": pa.array(text.split("\n"), pa.string())})
-    paths = ["$" + "".join(f'."{part}"' for part in column.split(".")) for column in columns.names]
+    paths = [_json_path(column) for column in columns.names]
     with duckdb.connect(":memory:") as connection:
         connection.register("lines", lines)
         connection.execute("""
@@ -102,13 +102,13 @@ def _read_json_lines(
             select distinct unnest(json_keys(line))
             from (select line from objects where is_sound limit 1000)""").fetchall()
         values = ", ".join(f"found[{at}] as c{at}" for at in range(1, len(paths) + 1))
+        # The paths stand as literals and the list is kept: else every value parses its line again.
+        connection.execute(f"""
+            create temp table read as
+            select number, json_extract_string(line, [{", ".join(paths)}]) as found
+            from objects where is_sound""")
         rows = connection.execute(
-            f"""
-            select {values}, number from (
-                select number, json_extract_string(line, $paths) as found
-                from objects where is_sound
-            ) order by number""",
-            {"paths": paths},
+            f"select {values}, number from read order by number"
         ).to_arrow_table()
     if rows.num_rows:
         found = {key for (key,) in keys} | {
@@ -127,6 +127,12 @@ def _read_json_lines(
         for number, line in broken
     ]
     return FileRows(rows, tuple(rejected))
+
+
+def _json_path(column: str) -> str:
+    """SQL literal of the path to `a.b`."""
+    path = "$" + "".join(f'."{part}"' for part in column.split("."))
+    return "'" + path.replace("'", "''") + "'"
 
 
 def _read_sheet(
