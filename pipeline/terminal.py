@@ -124,10 +124,17 @@ def _subject_words(alert: Alert) -> tuple[str, ...]:
 
 
 def print_alert(console: Console, story: AlertStory) -> None:
-    """One alert with its transitions, oldest first."""
+    """One alert: its transitions, what the rule found last, and cases to look into by full key."""
     print_alerts(console, [story.alert])
     for step in story.transitions:
         console.print(line(f"  {instant(step.as_of)}  {step.kind}  {step.note or ''}"))
+    for found in story.evaluations:
+        if found.as_of == story.evaluations[0].as_of:
+            share = f"{found.found_count} of {found.judged_count}"
+            shown = f"{share}, {found.value:.4g} against {found.threshold:.4g}"
+            console.print(line(f"  {found.business_day}  {found.verdict}: {shown}"))
+    for row in story.alert.facts.get("evidence", ()):
+        console.print(line(f"  bihuan explain {row['case_id']}"))
 
 
 def print_score(console: Console, score: Score) -> None:

@@ -1,5 +1,6 @@
 """Alerts: what opens one, what closes it, and that it is told once, whatever is killed when."""
 
+import io
 import json
 import logging
 import sqlite3
@@ -18,6 +19,7 @@ import duckdb
 import httpx
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from pipeline.alerts import (
     acknowledge,
@@ -37,6 +39,7 @@ from pipeline.alerts.state import AlertState
 from pipeline.company import Company, load_company
 from pipeline.errors import ConfigurationError, WarehouseError
 from pipeline.landing import day_end, day_start
+from pipeline.terminal import print_alert
 
 KEY = "0b8e6f5c-1111-2222-3333-444455556666"
 FIRST = date(2026, 10, 1)
@@ -762,6 +765,17 @@ def test_asking_before_the_first_run_finds_nothing(world: World) -> None:
     assert list_alerts(world.state) == []
     assert list_unsent(world.state) == []
     assert not world.state.exists()
+
+
+def test_showing_an_alert_gives_its_days_and_its_cases_by_full_key(world: World) -> None:
+    world.publish(Fault())
+    world.decide()
+    (alert,) = list_alerts(world.state)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_alert(console, show(world.state, alert.fingerprint))
+    shown = console.export_text()
+    assert "2026-10-20  bad: 28 of 420, 0.06667 against 0.005" in shown
+    assert "bihuan explain order:20261010000000" in shown
 
 
 # The runbook
