@@ -15,8 +15,6 @@ import typer
 from pipeline.errors import BihuanError, ConfigurationError, WarehouseError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pipeline.company import Company
 
 FAILED, MISCONFIGURED, INTERRUPTED = 1, 2, 130
@@ -59,15 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def _console(*, is_for_progress: bool = False) -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=is_for_progress, highlight=False, soft_wrap=True)
-
-
 def _load(company: Path, data: Path | None = None) -> "Company":
     from pipeline.company import load_company
+    from pipeline.terminal import tell_warnings
 
+    tell_warnings()
     return load_company(company, data=data)
 
 
@@ -80,9 +74,9 @@ def init(
 ) -> None:
     """Make a company folder: from the template, or wired to a folder of files."""
     from pipeline.company.creation import create_from_drop, create_from_template
-    from pipeline.terminal import line
+    from pipeline.terminal import line, open_console
 
-    console = _console()
+    console = open_console()
     if drop is None:
         for name in create_from_template(folder):
             console.print(line(f"· fill in {folder / name}"))
@@ -107,9 +101,9 @@ def init(
 def doctor(company: CompanyOption = HERE, data: DataOption = None) -> None:
     """Check configuration, secrets, systems, landed data and the clock; say how to mend each."""
     from pipeline.doctor import examine
-    from pipeline.terminal import line, print_findings
+    from pipeline.terminal import line, open_console, print_findings
 
-    console = _console()
+    console = open_console()
     problems = print_findings(console, examine(_load(company, data)))
     console.print(line(f"{problems} problems" if problems != 1 else "1 problem"))
     if problems:
@@ -133,9 +127,11 @@ def build(
     loaded = _load(company, data)
     days = choose_days(loaded, day, first, last)
     from pipeline.build import build as run
-    from pipeline.terminal import BuildProgress, print_summary
+    from pipeline.terminal import BuildProgress, open_console, print_summary, without_chatter
 
-    summary = run(loaded, days=days, progress=BuildProgress(_console(is_for_progress=True)))
+    progress = BuildProgress(open_console(is_for_progress=True))
+    with without_chatter():
+        summary = run(loaded, days=days, progress=progress)
     if is_json:
         import dataclasses
         import json
@@ -143,7 +139,7 @@ def build(
         written = json.dumps(dataclasses.asdict(summary), default=str, ensure_ascii=False, indent=1)
         sys.stdout.write(written + "\n")
     else:
-        print_summary(_console(), summary)
+        print_summary(open_console(), summary)
 
 
 def choose_days(
@@ -175,10 +171,10 @@ def explain(
 ) -> None:
     """Tell one case leg by leg: what was claimed, what was found where, the verdict and why."""
     from pipeline.explain import find_case, tell_case
-    from pipeline.terminal import line
+    from pipeline.terminal import line, open_console
     from pipeline.warehouse import Warehouse
 
-    console = _console()
+    console = open_console()
     for text in tell_case(find_case(Warehouse(_load(company, data).data), case)):
         console.print(line(text))
 
@@ -213,12 +209,12 @@ def query(
     """Ask the published file a question, read-only."""
     import duckdb
 
-    from pipeline.terminal import print_rows
+    from pipeline.terminal import open_console, print_rows
     from pipeline.warehouse import Warehouse
 
     with Warehouse(_load(company, data).data).read() as connection:
         try:
-            print_rows(_console(), connection.execute(sql))
+            print_rows(open_console(), connection.execute(sql))
         except duckdb.Error as error:
             raise WarehouseError(str(error)) from error
 
@@ -235,8 +231,9 @@ def simulate(
 ) -> None:
     """Write a simulated company's systems; with a command, run it while its servers are up."""
     from pipeline.demo import run_beside, simulate_company
+    from pipeline.terminal import open_console
 
-    simulate_company(folder, seed=seed, days=days, orders=orders, console=_console())
+    simulate_company(folder, seed=seed, days=days, orders=orders, console=open_console())
     if command:
         raise typer.Exit(run_beside(folder, command))
 
@@ -251,8 +248,9 @@ def demo(
 ) -> None:
     """Simulate a company, run the whole pipeline on it, hold what it found against the truth."""
     from pipeline.demo import show
+    from pipeline.terminal import open_console
 
-    if not show(company, data, seed=seed, days=days, orders=orders, console=_console()):
+    if not show(company, data, seed=seed, days=days, orders=orders, console=open_console()):
         raise typer.Exit(FAILED)
 
 
@@ -265,9 +263,9 @@ def list_alerts(
     """The alerts that are not resolved, and messages that no channel has taken."""
     from pipeline.alerts import list_alerts as find
     from pipeline.alerts import list_unsent
-    from pipeline.terminal import line, print_alerts
+    from pipeline.terminal import line, open_console, print_alerts
 
-    console, state = _console(), _alert_state(company, data)
+    console, state = open_console(), _alert_state(company, data)
     print_alerts(console, find(state, with_resolved=with_resolved))
     for row in list_unsent(state):
         about = f"{row.transition.fingerprint} {row.transition.kind}"
@@ -278,9 +276,9 @@ def list_alerts(
 def show_alert(fingerprint: str, company: CompanyOption = HERE, data: DataOption = None) -> None:
     """One alert and all that happened to it; a beginning of its fingerprint is enough."""
     from pipeline.alerts import show
-    from pipeline.terminal import print_alert
+    from pipeline.terminal import open_console, print_alert
 
-    print_alert(_console(), show(_alert_state(company, data), fingerprint))
+    print_alert(open_console(), show(_alert_state(company, data), fingerprint))
 
 
 @alerts.command("ack")
@@ -292,9 +290,9 @@ def acknowledge_alert(
 ) -> None:
     """Take an alert on: it escalates no more."""
     from pipeline.alerts import acknowledge
-    from pipeline.terminal import print_alerts
+    from pipeline.terminal import open_console, print_alerts
 
-    print_alerts(_console(), [acknowledge(_alert_state(company, data), fingerprint, by)])
+    print_alerts(open_console(), [acknowledge(_alert_state(company, data), fingerprint, by)])
 
 
 @alerts.command("silence")
@@ -307,19 +305,19 @@ def silence_alert(
 ) -> None:
     """Keep an alert quiet until the data of a day is in."""
     from pipeline.alerts import silence
-    from pipeline.terminal import print_alerts
+    from pipeline.terminal import open_console, print_alerts
 
     state = _alert_state(company, data)
-    print_alerts(_console(), [silence(state, fingerprint, reason, until.date())])
+    print_alerts(open_console(), [silence(state, fingerprint, reason, until.date())])
 
 
 @alerts.command("test")
 def try_alert_channels(company: CompanyOption = HERE) -> None:
     """Send one test message to every channel."""
     from pipeline.alerts import try_channels
-    from pipeline.terminal import line
+    from pipeline.terminal import line, open_console
 
-    console, answers = _console(), try_channels(_load(company))
+    console, answers = open_console(), try_channels(_load(company))
     if not answers:
         console.print(line("· no channel in company.yml: nobody would be told"))
     for name, answer in answers.items():
@@ -332,9 +330,9 @@ def try_alert_channels(company: CompanyOption = HERE) -> None:
 def retry_alerts(company: CompanyOption = HERE, data: DataOption = None) -> None:
     """Send again what failed for good, once its channel is mended."""
     from pipeline.alerts import retry_failed, send
-    from pipeline.terminal import line
+    from pipeline.terminal import line, open_console
 
-    console, loaded = _console(), _load(company, data)
+    console, loaded = open_console(), _load(company, data)
     state = loaded.data / "alerts.sqlite"
     retry_failed(state)
     sent = send(state, loaded)

@@ -13,7 +13,14 @@ from pipeline.build import BuildSummary, build
 from pipeline.company import load_company
 from pipeline.errors import ConfigurationError
 from pipeline.simulation import Options, running_systems, score, simulate
-from pipeline.terminal import BuildProgress, line, print_score, print_summary, yuan
+from pipeline.terminal import (
+    BuildProgress,
+    line,
+    print_score,
+    print_summary,
+    without_chatter,
+    yuan,
+)
 
 # What a build leaves in the data folder, and nothing else there.
 RESULTS = (
@@ -76,10 +83,11 @@ def show(
 ) -> bool:
     """Simulate, build and compare; True where every planted fault was found, and nothing else."""
     simulate_company(folder, seed=seed, days=days, orders=orders, console=console)
-    company = load_company(folder, data=data)
-    _start_afresh(company.data)
+    _start_afresh(load_company(folder, data=data).data)
     with running_systems(folder) as systems:
-        summary = build(load_company(folder, data=data), progress=BuildProgress(console))
+        company = load_company(folder, data=data)  # it names the servers' addresses
+        with without_chatter():
+            summary = build(company, progress=BuildProgress(console))
         messages = list(systems.robot_messages)
     print_summary(console, summary)
     _print_messages(console, messages)

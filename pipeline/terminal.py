@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -28,6 +33,41 @@ MARK_STYLES = {
     "✓": "green", "!": "yellow", "↻": "yellow", "…": "cyan", "✗": "red", "?": "magenta",
     "–": "dim", "·": "cyan",
 }  # fmt: skip
+
+
+def open_console(*, is_for_progress: bool = False) -> Console:
+    """A console on this very output, whatever the output is redirected to later."""
+    file = sys.stderr if is_for_progress else sys.stdout
+    return Console(file=file, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep dbt's line for each of its hundreds of steps off the output; it has a log of its own."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def tell_warnings() -> None:
+    """Print the pipeline's warnings on standard error, each of them once."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("! %(message)s"))
+    handler.addFilter(_OnceOnly())
+    logger = logging.getLogger("pipeline")
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+class _OnceOnly(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        is_new = message not in self._told
+        self._told.add(message)
+        return is_new
 
 
 def line(text: str, style: str = "") -> Text:
