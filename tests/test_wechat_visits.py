@@ -222,6 +222,9 @@ def test_figures_that_are_not_built_are_not_ready_and_never_a_zero(company: Comp
     empty = answering(httpx.Response(200, json={"list": []}))
     empty.now = NOON_AFTER - timedelta(hours=1, seconds=1)  # 13:59:59 in Beijing
     assert isinstance(failure(company, empty), NotReadyError)
+    early = answering(FIGURES)
+    early.now = empty.now
+    assert len(fetch(company, early)["rows"]) == 1
     empty.now = NOON_AFTER - timedelta(hours=1)
     assert fetch(company, empty)["rows"] == []
 
