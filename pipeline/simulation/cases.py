@@ -125,13 +125,14 @@ class Receipt:
 
 @dataclass
 class Shipment:
-    """A delivery document: opened at booking, shipped and delivered later."""
+    """A delivery document: opened at booking, shipped later, then delivered or sent back."""
 
     number: str
     created_at: datetime
     shipped_at: datetime | None
     delivered_at: datetime | None
     made: Made
+    returned_at: datetime | None = None
 
 
 @dataclass

@@ -139,6 +139,8 @@ def _shipments(world: World) -> Iterator[Row]:
             reached.append(("已作废", case.orders[0].cancelled_at))
         if shipment.delivered_at is not None:
             reached.append(("已签收", shipment.delivered_at))
+        if shipment.returned_at is not None:
+            reached.append(("已退回", shipment.returned_at))
         state, modified_at = [(state, at) for state, at in reached if at < world.end][-1]
         is_shipped = shipment.shipped_at is not None and shipment.shipped_at < world.end
         yield (

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.company.creation import create_from_template
 from pipeline.simulation.crm import write_crm
 from pipeline.simulation.erp import write_erp
-from pipeline.simulation.events import write_events
+from pipeline.simulation.events import Event, write_events
 from pipeline.simulation.keys import write_keys
 from pipeline.simulation.messages import write_messages
 from pipeline.simulation.truth import TRUTH, write_truth
@@ -58,7 +58,7 @@ def simulate(company_folder: Path, options: Options | None = None) -> Summary:
     write_messages(world, systems / "messages")
     write_truth(company_folder / TRUTH, world.expected)
     _write_secrets(company_folder / ".env", account)
-    return _summarise(company_folder, world, sum(map(len, events.values())))
+    return _summarise(company_folder, world, [event for day in events.values() for event in day])
 
 
 def _write_secrets(path: Path, account: Account) -> None:
@@ -77,8 +77,7 @@ def _write_secrets(path: Path, account: Account) -> None:
     path.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
 
 
-def _summarise(company_folder: Path, world: World, events: int) -> Summary:
-    views = sum(len(case.views) for case in world.cases)
+def _summarise(company_folder: Path, world: World, events: Sequence[Event]) -> Summary:
     happened = [case for case in world.cases if case.submitted_at < world.end]
     return Summary(
         company_folder=company_folder,
@@ -86,8 +85,8 @@ def _summarise(company_folder: Path, world: World, events: int) -> Summary:
         first_day=world.options.business_days[0],
         last_day=world.options.last_day,
         people=len(world.people),
-        sessions=len(happened) + len(world.visits) + views,
-        events=events,
+        sessions=len({event["sid"] for event in events}),
+        events=len(events),
         cases=len(happened),
         abandoned_cases=sum(case.variant == "abandoned" for case in happened),
         paid_fen=sum(

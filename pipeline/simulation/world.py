@@ -202,6 +202,8 @@ def _vary_lawfully(paid: Sequence[Case], bench: Bench) -> None:
                 case.variant = "cancelled_and_refunded"
             else:
                 refund_after_shipping(case, bench)
+                if case.refunds[0].fen == case.order_fen and random.random() < 0.5:
+                    _send_back(case)
                 case.variant = "refunded"
         elif random.random() < 0.03:
             whole = case.receipts[0]
@@ -225,6 +227,14 @@ def _cancel_before_shipping(case: Case, bench: Bench) -> None:
     posted_at = at + timedelta(minutes=bench.random.randint(1, 90))
     plan_refund(case, at, case.order_fen, next(bench.serials), posted_at=posted_at)
     case.orders[0].cancelled_at = at + timedelta(seconds=bench.random.randint(20, 600))
+
+
+def _send_back(case: Case) -> None:
+    """Refused at the door: the parcel came back, and was refunded for that."""
+    case.views = [view for view in case.views if view.shown != "delivered"]
+    if case.shipment is not None:
+        case.shipment.delivered_at = None
+        case.shipment.returned_at = case.refunds[0].at - timedelta(minutes=20)
 
 
 def _move_refunds_off(closed_day: date | None, case: Case) -> None:
