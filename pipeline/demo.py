@@ -133,9 +133,8 @@ def _print_what_to_try(
 
 
 def _program() -> str:
-    """How this program was called, as it can be called again."""
+    """How this program was called, as it can be called again from here."""
     called = Path(sys.argv[0])
-    try:
-        return str(called.relative_to(Path.cwd())) if called.is_absolute() else str(called)
-    except ValueError:
-        return str(called)
+    if called.name != "bihuan":
+        return "bihuan"
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)

@@ -29,6 +29,8 @@ EVIDENCE_TABLES = {
     "notified": ("messages",),
     "refunded": ("pay_bill", "erp_refunds"),
 }
+# A refund is owed on two sides; one of them is there.
+ONE_SIDED = {"refund_missing": ("erp_refunds",), "refund_unbacked": ("pay_bill",)}
 MARKS = {
     "verified": "✓", "late": "!", "pending": "…", "refuted": "✗", "unverifiable": "?",
     "not_due": "–",
@@ -123,41 +125,42 @@ def tell_case(story: CaseStory) -> Iterator[str]:
 def _verdict(case: Row, legs: Sequence[Row]) -> str:
     if case["is_abandoned"]:
         return "Given up before paying: an interruption, not a divergence."
-    surface = (
-        "Only the back end knows it."
-        if case["is_backend_only"]
-        else "The front end shows success."
-        if case["is_claimed"]
-        else "The front end does not show success."
-    )
-    broken = [leg["leg"] for leg in legs if leg["divergence"] != "none"]
-    if case["first_broken_leg"]:
-        return f"{surface} It breaks at {case['first_broken_leg']}."
+    if any(leg["divergence"] == "surface_only" for leg in legs):
+        return "The front end shows success, and no system behind it knows the case."
+    broken = case["first_broken_leg"]
+    if case["is_backend_only"]:
+        return (
+            f"Only the back end knows it. {_broken_at(broken if broken != 'submitted' else None)}"
+        )
+    claims = "shows" if case["is_claimed"] else "does not show"
+    return f"The front end {claims} success. {_broken_at(broken) or _proven(case, legs)}"
+
+
+def _broken_at(leg: str | None) -> str:
+    return f"It breaks at {leg}." if leg else ""
+
+
+def _proven(case: Row, legs: Sequence[Row]) -> str:
     if case["verified_converted"]:
-        also = f", yet look at {', '.join(broken)}" if broken else ""
-        return f"{surface} Every mandatory leg is proven{also}."
+        diverging = [leg["leg"] for leg in legs if leg["divergence"] != "none"]
+        also = f", yet look at {', '.join(diverging)}" if diverging else ""
+        return f"Every mandatory leg is proven{also}."
     if not case["is_mature"]:
-        return f"{surface} Nothing is broken so far, and not everything is due yet."
-    return f"{surface} Not every mandatory leg can be proven."
+        return "Nothing is broken so far, and not everything is due yet."
+    return "Not every mandatory leg can be proven."
 
 
 def _tell_leg(leg: Row, story: CaseStory) -> Iterator[str]:
-    optional = "" if leg["is_mandatory"] else " (not mandatory)"
     diverges = leg["divergence"] != "none"
-    truth = leg["truth"].replace("_", " ")
-    name = f" — {name_divergence(leg['divergence']).zh} {leg['divergence']}" if diverges else ""
-    sub_class = f" ({leg['sub_class']})" if leg["sub_class"] else ""
-    yield f"{MARKS[leg['truth']]} {leg['leg']:<10} {truth}{optional}{name}{sub_class}"
-    if leg["truth"] == "not_due":
+    follows_from_another = leg["truth"] == "refuted" and not diverges
+    yield _headline(leg) + (": a leg that it comes after is broken" if follows_from_another else "")
+    if leg["truth"] == "not_due" or follows_from_another:
         return
     if leg["claim_at"] and leg["leg"] != "submitted":
         owed = f", {_money(leg['claim_amount_fen'])}" if leg["claim_amount_fen"] is not None else ""
         yield _fact("follows", f"{_instant(leg['claim_at'])}{owed}{_from(leg['claim_ref'])}")
     yield _fact("found", _found(leg, story))
-    if diverges:
-        meaning = explain_divergence(leg["divergence"]).en
-        yield _fact("why", f"{leg['detail']} ({meaning})" if leg["detail"] else meaning)
-    elif leg["truth"] in ("unverifiable", "refuted", "pending"):
+    if diverges or leg["truth"] in ("unverifiable", "pending"):
         yield _fact("why", _reason(leg, story))
     if leg["due_at"] and (diverges or leg["truth"] == "pending"):
         yield _fact("due", _instant(leg["due_at"]))
@@ -167,16 +170,26 @@ def _tell_leg(leg: Row, story: CaseStory) -> Iterator[str]:
         yield _fact("owner", leg["owner"] or "nobody: name one in loops/*.yml")
 
 
+def _headline(leg: Row) -> str:
+    truth, optional = leg["truth"], "" if leg["is_mandatory"] else " (not mandatory)"
+    told = f"{leg['leg']:<10} {truth.replace('_', ' ')}{optional}"
+    if leg["divergence"] == "none":
+        return f"{MARKS[truth]} {told}"
+    mark = "!" if truth == "verified" else MARKS[truth]
+    return f"{mark} {told} — {leg['divergence']} {name_divergence(leg['divergence']).zh}"
+
+
 def _found(leg: Row, story: CaseStory) -> str:
     if not leg["has_evidence"]:
-        looked = [_looked(table, story) for table in EVIDENCE_TABLES.get(leg["leg"], ())]
+        tables = ONE_SIDED.get(leg["divergence"]) or EVIDENCE_TABLES.get(leg["leg"], ())
+        looked = " and ".join(_looked(table, story) for table in tables)
         seen = f", but see {leg['evidence_ref']}" if leg["evidence_ref"] else ""
-        return f"nothing in {' and '.join(looked)}{seen}" if looked else "nothing"
+        return f"nothing in {looked}{seen}" if looked else "nothing"
     told = [_instant(leg["evidence_at"])]
     if leg["evidence_amount_fen"] is not None:
         told.append(_money(leg["evidence_amount_fen"]))
     if leg["lag_seconds"] is not None and leg["leg"] != "submitted":
-        told.append(f"{_duration(leg['lag_seconds'])} after")
+        told.append(_lag(leg["lag_seconds"]))
     if leg["made_by"] in MADE_BY:
         told.append(MADE_BY[leg["made_by"]])
     return ", ".join(word for word in told if word) + _from(leg["evidence_ref"])
@@ -190,12 +203,18 @@ def _looked(table: str, story: CaseStory) -> str:
 
 
 def _reason(leg: Row, story: CaseStory) -> str:
-    """Why a leg without a divergence of its own has no proof."""
-    tables = EVIDENCE_TABLES.get(leg["leg"], ())
+    """Why a leg diverges, or why it has neither proof nor refutation."""
+    if leg["divergence"] == "amount_mismatch":
+        due, there = leg["claim_amount_fen"], leg["evidence_amount_fen"]
+        term = f" ({leg['sub_class']})" if leg["sub_class"] else ""
+        return f"{_money(due)} was due, {_money(there)} is there: {_money(there - due)}{term}"
+    if leg["truth"] == "late":
+        return f"{_lag(leg['lag_seconds'])} what it follows, later than agreed"
+    if leg["divergence"] != "none":
+        return str(leg["detail"] or explain_divergence(leg["divergence"]).en)
     if leg["truth"] == "pending":
         return "it may still come: its source is not complete up to the end of its window"
-    if leg["truth"] == "refuted":
-        return "a leg before it is broken"
+    tables = EVIDENCE_TABLES.get(leg["leg"], ())
     missing = [table for table in tables if story.complete_until.get(table) is None]
     if missing:
         return f"{' and '.join(missing)} cannot be asked"
@@ -231,11 +250,13 @@ def _money(fen: int | None) -> str:
     return f"{'-' if fen < 0 else ''}¥{abs(fen) // 100:,}.{abs(fen) % 100:02}"
 
 
+def _lag(seconds: int) -> str:
+    return f"{_duration(abs(int(seconds)))} {'before' if seconds < 0 else 'after'}"
+
+
 def _duration(seconds: int) -> str:
     """Seconds as a person says them, in the two largest units."""
-    if seconds < 0:
-        return f"-{_duration(-seconds)}"
-    days, rest = divmod(int(seconds), 86400)
+    days, rest = divmod(seconds, 86400)
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]

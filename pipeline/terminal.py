@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # what a command does not need, it does not wait for
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SHOWN_DISAGREEMENTS = 5
+# A table that is piped on should not be folded to the width of no terminal.
+WIDTH_OF_A_FILE = 200
 STATE_MARKS = {"done": "✓", "failed": "✗", "retrying": "↻"}
 LEVEL_MARKS: Mapping[Level, str] = {"ok": "✓", "note": "·", "problem": "✗"}
 MARK_STYLES = {
@@ -38,7 +40,8 @@ MARK_STYLES = {
 def open_console(*, is_for_progress: bool = False) -> Console:
     """A console on this very output, whatever the output is redirected to later."""
     file = sys.stderr if is_for_progress else sys.stdout
-    return Console(file=file, highlight=False, soft_wrap=True)
+    width = None if file.isatty() else WIDTH_OF_A_FILE
+    return Console(file=file, width=width, highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
