@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import duckdb
 import httpx
+import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -504,21 +506,18 @@ def test_a_finding_counts_only_where_case_leg_class_and_sub_class_agree() -> Non
     assert "missed: order:3 known: not_known" in compared.table()
 
 
-def test_a_published_file_with_every_open_finding_scores_one(company: Path, tmp_path: Path) -> None:
+def test_every_open_finding_scores_one_and_a_healed_one_does_not_count(
+    company: Path, tmp_path: Path
+) -> None:
     published = tmp_path / "bihuan.duckdb"
     rows = read_truth(company / TRUTH)
     with duckdb.connect(str(published)) as connection:
         connection.execute("create schema marts")
+        connection.register("found", pa.Table.from_pylist([asdict(row) for row in rows]))
         connection.execute(
-            "create table marts.fct_divergences (case_id varchar, leg varchar,"
-            " divergence varchar, sub_class varchar, healed_at timestamptz)"
-        )
-        connection.executemany(
-            "insert into marts.fct_divergences values (?, ?, ?, ?, null)",
-            [(row.case_id, row.leg, row.divergence, row.sub_class) for row in rows],
-        )
-        connection.execute(
-            "insert into marts.fct_divergences values ('order:9', 'paid', 'late', null, now())"
+            "create table marts.fct_divergences as"
+            " select case_id, leg, divergence, sub_class, null::timestamptz as healed_at from found"
+            " union all select 'order:9', 'paid', 'late', null, now()"
         )
     scored = score(company, published)
     assert scored.is_perfect
