@@ -59,26 +59,32 @@ class Conformed:
     repeated: int
 
 
-def conform(table: LandedTable, rows: pa.Table, *, hash_key: bytes) -> Conformed:
+def open_engine() -> duckdb.DuckDBPyConnection:
+    """An engine to conform with: in memory, in UTC. Opening one costs more than a small batch."""
+    engine = duckdb.connect(":memory:")
+    engine.execute("set timezone = 'UTC'")
+    return engine
+
+
+def conform(
+    table: LandedTable, rows: pa.Table, *, hash_key: bytes, engine: duckdb.DuckDBPyConnection
+) -> Conformed:
     """Fit delivered rows to a landed table.
 
     Text values are read as the column's kind: instants with or without a zone (none = UTC),
     "1234.0" as a whole number, empty text as null. Text is NFC-normalised.
     """
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute("set preserve_insertion_order = true")
-        delivered = _with_place(rows).append_column(
-            "_position", pa.array(range(rows.num_rows), pa.int64())
-        )
-        connection.register("delivered", delivered)
-        connection.execute(_read_sql(table, delivered.schema))
-        rejected = _rejected(connection, table, delivered)
-        connection.execute(_ranked_sql(table))
-        rejected += _contradictions(connection, table, delivered)
-        fitting = connection.execute(_fitting_sql(table)).to_arrow_table()
-        repeated = rows.num_rows - len(rejected) - fitting.num_rows
-    fitting = fitting.cast(table.schema)
+    if rows.num_rows == 0:
+        return Conformed(rows=table.schema.empty_table(), rejected=(), repeated=0)
+    delivered = _with_place(rows).append_column(
+        "_position", pa.array(range(rows.num_rows), pa.int64())
+    )
+    engine.register("delivered", delivered)
+    engine.execute(_ranked_sql(table, delivered.schema))
+    engine.unregister("delivered")
+    rejected = _rejected(engine, table, delivered)
+    fitting = engine.execute(_fitting_sql(table)).to_arrow_table().cast(table.schema)
+    repeated = rows.num_rows - len(rejected) - fitting.num_rows
     for column in table.columns:
         if column.is_hashed:
             position = fitting.schema.get_field_index(column.name)
@@ -147,8 +153,12 @@ def _value_sql(column: Column, kind: pa.DataType | None) -> tuple[str, str]:
     return f"try_cast({text} as {target})", text
 
 
-def _read_sql(table: LandedTable, schema: pa.Schema) -> str:
-    """Every delivered row as typed values, with the first reason why it does not fit."""
+def _ranked_sql(table: LandedTable, schema: pa.Schema) -> str:
+    """Every delivered row as typed values, with the reason why it does not fit.
+
+    The versions of a key are ranked: the newest `updated_at` first, else the first delivered. A
+    row that bears the key of another, other content and nothing to choose by does not fit either.
+    """
     values: list[str] = []
     reasons: list[str] = []
     for column in table.columns:
@@ -161,10 +171,25 @@ def _read_sql(table: LandedTable, schema: pa.Schema) -> str:
             for condition, allowed in _misfits(column, value, text)
         ]
     reason = f"case {' '.join(reasons)} end" if reasons else "null::varchar"
-    return (
-        f'create temp table read as select _position, "{PLACE}", {reason} as _reason, '
-        f"{', '.join(values)} from delivered"
-    )
+    names = [column.name for column in table.columns]
+    content = ", ".join(f'"{name}"' for name in names)
+    key = ", ".join(f'"{part}"' for part in table.key)
+    has_versions = "updated_at" in names
+    order = "updated_at desc, _position" if has_versions else "_position"
+    told = f"{'/'.join(table.key)}: found twice with different content, allowed: one row per key"
+    differs = f"hash({content}) <> first(hash({content})) over versions"
+    contradiction = "null" if has_versions else f"case when {differs} then '{told}' end"
+    return f"""
+        create or replace temp table ranked as
+        with read as (
+            select _position, {reason} as _misfit, {", ".join(values)} from delivered
+        )
+        select
+            * exclude (_misfit),
+            row_number() over versions as _version,
+            coalesce(_misfit, {contradiction}) as _reason
+        from read
+        window versions as (partition by (_misfit is null), {key} order by {order})"""
 
 
 def _misfits(column: Column, value: str, text: str) -> list[tuple[str, str]]:
@@ -182,10 +207,10 @@ def _misfits(column: Column, value: str, text: str) -> list[tuple[str, str]]:
 
 
 def _rejected(
-    connection: duckdb.DuckDBPyConnection, table: LandedTable, delivered: pa.Table
+    engine: duckdb.DuckDBPyConnection, table: LandedTable, delivered: pa.Table
 ) -> list[Rejected]:
-    rows = connection.execute(
-        "select _position, _reason from read where _reason is not null order by _position"
+    rows = engine.execute(
+        "select _position, _reason from ranked where _reason is not null order by _position"
     ).fetchall()
     return [_reject(table, delivered, position, reason) for position, reason in rows]
 
@@ -197,39 +222,10 @@ def _reject(table: LandedTable, delivered: pa.Table, position: int, reason: str)
     return Rejected(place=place, reason=reason, raw=mask_raw(raw))
 
 
-def _ranked_sql(table: LandedTable) -> str:
-    """Rank the versions of each key: the newest `updated_at` first, else the first delivered."""
-    names = [column.name for column in table.columns]
-    newest = "updated_at desc, " if "updated_at" in names else ""
-    content = ", ".join(f'"{name}"' for name in names)
-    key = ", ".join(f'"{part}"' for part in table.key)
-    return f"""
-        create temp table ranked as
-        select *, row_number() over (partition by {key} order by {newest}_position) as _version,
-            hash({content}) as _content,
-            first(hash({content})) over (
-                partition by {key} order by {newest}_position
-            ) as _first_content
-        from read where _reason is null"""
-
-
-def _contradictions(
-    connection: duckdb.DuckDBPyConnection, table: LandedTable, delivered: pa.Table
-) -> list[Rejected]:
-    """Rows that bear the key of another row, other content, and no `updated_at` to choose by."""
-    if any(column.name == "updated_at" for column in table.columns):
-        return []
-    rows = connection.execute(
-        "select _position from ranked where _version > 1 and _content <> _first_content order by 1"
-    ).fetchall()
-    reason = f"{'/'.join(table.key)}: found twice with different content, allowed: one row per key"
-    return [_reject(table, delivered, position, reason) for (position,) in rows]
-
-
 def _fitting_sql(table: LandedTable) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     key = ", ".join(f'"{part}" nulls first' for part in table.key)
-    return f"select {names} from ranked where _version = 1 order by {key}"
+    return f"select {names} from ranked where _version = 1 and _reason is null order by {key}"
 
 
 def _hash_phones(phones: pa.ChunkedArray, hash_key: bytes) -> pa.Array:

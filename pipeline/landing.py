@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.conform import Conformed, Rejected, conform
+from pipeline.conform import Conformed, Rejected, conform, open_engine
 from pipeline.errors import LandingError
 from pipeline.landed import TABLES, LandedTable
 
@@ -116,6 +115,7 @@ class Landing:
         self.folder = folder
         self.quarantine = folder.parent / "quarantine"
         self._hash_key = hash_key
+        self._engine = open_engine()
 
     def land(self, table: LandedTable, extract: Extract, *, connector: str) -> Batch:
         """Make an extract the current batch of its day and return its manifest entry.
@@ -123,7 +123,7 @@ class Landing:
         The same content again changes nothing but, where it moved, the watermark. Other content is
         a revision. Raises LandingError where the rows do not tie to the source's own totals.
         """
-        conformed = conform(table, extract.rows, hash_key=self._hash_key)
+        conformed = conform(table, extract.rows, hash_key=self._hash_key, engine=self._engine)
         rejected = (*extract.rejected, *conformed.rejected)
         _check_control(table, extract, conformed, rejected)
         sha256 = _digest(conformed.rows)
@@ -147,7 +147,7 @@ class Landing:
                 return before
             batch = replace(batch, revises=before.revises, rows_changed=before.rows_changed)
         elif before is not None:
-            changed = _rows_changed(before.path, conformed.rows)
+            changed = self._rows_changed(before.path, conformed.rows)
             batch = replace(batch, revises=before.batch_id, rows_changed=changed)
         self._write(batch, conformed.rows, rejected)
         return batch
@@ -200,6 +200,23 @@ class Landing:
         )
         with _RenamedInto(entry) as temporary:
             temporary.write_text(json.dumps(_to_json(batch), ensure_ascii=False, indent=1))
+
+    def _rows_changed(self, before: Path, rows: pa.Table) -> int:
+        if not before.exists():
+            return int(rows.num_rows)
+        self._engine.register("before_rows", pq.read_table(before))
+        self._engine.register("after_rows", rows)
+        changed: list[tuple[int]] = self._engine.execute(
+            """
+            select count(*) from (
+                (from before_rows except all from after_rows)
+                union all
+                (from after_rows except all from before_rows)
+            )"""
+        ).fetchall()
+        self._engine.unregister("before_rows")
+        self._engine.unregister("after_rows")
+        return changed[0][0]
 
     def _current(self, table: str, day: date) -> Batch | None:
         folder = self._manifest(table, day)
@@ -309,24 +326,6 @@ def _digest(rows: pa.Table) -> str:
             digest.update(b"\x1e")
             digest.update(line.encode())
     return digest.hexdigest()
-
-
-def _rows_changed(path: Path, rows: pa.Table) -> int:
-    if not path.exists():
-        return rows.num_rows
-    before = pq.read_table(path)
-    with duckdb.connect(":memory:") as connection:
-        connection.register("before_rows", before)
-        connection.register("after_rows", rows)
-        counted = connection.execute(
-            """
-            select count(*) from (
-                (from before_rows except all from after_rows)
-                union all
-                (from after_rows except all from before_rows)
-            )"""
-        ).fetchall()
-    return int(counted[0][0])
 
 
 def _same_entry(before: Batch, after: Batch) -> bool:

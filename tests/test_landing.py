@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.conform import conform, hash_phone
+from pipeline.conform import conform, hash_phone, open_engine
 from pipeline.errors import LandingError
 from pipeline.landed import TABLES
 from pipeline.landing import Control, Extract, Landing, business_day, day_end, day_start
@@ -147,7 +147,7 @@ def test_what_a_stranger_wrote_is_read_as_meant() -> None:
             "a_column_of_their_own": ["x"],
         }
     )
-    (row,) = conform(ORDERS, rows, hash_key=KEY).rows.to_pylist()
+    (row,) = conform(ORDERS, rows, hash_key=KEY, engine=open_engine()).rows.to_pylist()
     assert row["order_no"] == "1001"
     assert row["amount_fen"] == 1000
     assert row["freight_fen"] is None
