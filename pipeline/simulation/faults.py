@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from pipeline.simulation import sabotage
-from pipeline.simulation.cases import FLASH_SALE, RETAIL, Case, Line
+from pipeline.simulation.cases import FLASH_SALE, RETAIL, Case
 from pipeline.simulation.sabotage import Bench
 from pipeline.simulation.truth import Expected
 
@@ -84,9 +84,6 @@ class Fault:
     at_least: int = 5
     fits: Predicate = _always
     sub_class: str | None = None
-
-    def rate(self, line: Line) -> float:
-        return {RETAIL.name: self.retail, FLASH_SALE.name: self.flash_sale}[line.name]
 
 
 # A refund is moved by a day where it falls on the day without trade: hence 24 h more.
