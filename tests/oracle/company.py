@@ -5,7 +5,7 @@ is written to files in drop.py.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -340,16 +340,10 @@ class Company:
         }
 
     def by_hand(self) -> dict[str, str | None]:
-        return self.random.choice(
-            (
-                {"created_by": self.random.choice(CLERKS), "created_via": "ui"},
-                {"created_by": self.random.choice(CLERKS), "created_via": None},
-                {"created_by": None, "created_via": "import"},
-                {"created_by": "bridge-orders", "created_via": "ui"},
-            )
+        makers: tuple[dict[str, str | None], ...] = (
+            {"created_by": self.random.choice(CLERKS), "created_via": "ui"},
+            {"created_by": self.random.choice(CLERKS), "created_via": None},
+            {"created_by": None, "created_via": "import"},
+            {"created_by": "bridge-orders", "created_via": "ui"},
         )
-
-
-def shanghai_midnight(year: int, month: int, day: int) -> datetime:
-    """The instant at which a Shanghai day begins."""
-    return datetime(year, month, day, tzinfo=UTC) - 8 * HOUR
+        return self.random.choice(makers)

@@ -122,8 +122,7 @@ class CaseRecords:
     erp_refunds: list[Row] = field(default_factory=list)
     wechat_orders: list[Row] = field(default_factory=list)
     messages: list[Row] = field(default_factory=list)
-    contacts: list[Row] = field(default_factory=list)
-    has_identifiers: bool = False
+    identifiers: tuple["Identifier", ...] = ()
 
     @property
     def order(self) -> Row | None:
@@ -149,7 +148,7 @@ class Gathered:
         return [] if value is None else self._by[table, column].get(value, [])
 
     def cases(self) -> Iterable[CaseRecords]:
-        """One case per order number known to the front end, the bill or the ERP.
+        """One case per order number known to the front end, the payments or the ERP.
 
         Plus one per ERP order of a tracked channel that bears no order number. A number that only
         untracked channels (a shop counter) know is no case.
@@ -160,7 +159,7 @@ class Gathered:
             if event["event"] in ORDER_ACTS and event.get("case_no") is not None
         }
         acted = frozenset(numbers)
-        numbers |= {row["order_no"] for row in self.rows["pay_bill"] if not _is_revoked(row)}
+        numbers |= {row["order_no"] for row in self.rows["pay_bill"] if _is_payment(row)}
         numbers |= {row["order_no"] for row in self.rows["erp_orders"] if row.get("order_no")}
         for number in sorted(numbers):
             orders = self.find("erp_orders", "order_no", number)
@@ -177,12 +176,12 @@ class Gathered:
         key = number if has_key else None
         orders = sorted(orders, key=lambda row: (row["created_at"], row["erp_order_no"]))
         erp_order_no = orders[0]["erp_order_no"] if orders else None
-        bill = [row for row in self.find("pay_bill", "order_no", key) if not _is_revoked(row)]
+        bill = self.find("pay_bill", "order_no", key)
         case = CaseRecords(
             number=number,
             has_key=has_key,
             events=_sorted(self.find("tracking_events", "case_no", key), "occurred_at"),
-            payments=_sorted([r for r in bill if r["row_kind"] == "payment"], "happened_at"),
+            payments=_sorted(filter(_is_payment, bill), "happened_at"),
             bill_refunds=_sorted([r for r in bill if r["row_kind"] == "refund"], "happened_at"),
             orders=list(orders),
             shipments=self.find("erp_shipments", "erp_order_no", erp_order_no),
@@ -195,7 +194,10 @@ class Gathered:
         return case
 
     def _receipts(self, case: CaseRecords, erp_order_no: str | None) -> list[Row]:
-        """ "row with the payment's `transaction_id`, else of the ERP order"."""
+        """ "row with the payment's `transaction_id`, else of the ERP order".
+
+        Read as: a row that names another case's payment belongs to that case.
+        """
         transactions = {payment["transaction_id"] for payment in case.payments}
         found = [
             row
@@ -205,7 +207,15 @@ class Gathered:
         found = found or self.find("erp_receipts", "erp_order_no", erp_order_no)
         if not found and case.has_key:
             found = self.find("erp_receipts", "order_no", case.number)
-        return _sorted(found, "received_at")
+        return _sorted((row for row in found if self._may_belong(row, case.number)), "received_at")
+
+    def _may_belong(self, receipt: Row, number: str) -> bool:
+        payers = {
+            row["order_no"]
+            for row in self.find("pay_bill", "transaction_id", receipt.get("transaction_id"))
+            if _is_payment(row)
+        }
+        return not payers or number in payers
 
     def _erp_refunds(self, case: CaseRecords, erp_order_no: str | None) -> list[Row]:
         """The ERP's refunds that any key ties to the case, each once."""
@@ -218,19 +228,20 @@ class Gathered:
         return _sorted({row["refund_doc_no"]: row for row in found}.values(), "posted_at")
 
     def _identify(self, case: CaseRecords) -> None:
-        identifiers = {
-            (kind, value)
-            for rows, kinds in (
-                (case.events, ("unionid", "openid", "member_no")),
-                ([*case.payments, *case.bill_refunds], ("openid",)),
-                (case.orders, ("phone", "customer_code")),
-            )
-            for row in rows
-            for kind in kinds
-            if (value := row.get(kind)) is not None
-        }
-        case.has_identifiers = bool(identifiers)
-        case.contacts = self.people.contacts_of(identifiers)
+        """The buyer's identifiers on the case's rows."""
+        case.identifiers = tuple(
+            {
+                (kind, value)
+                for rows, kinds in (
+                    (case.events, ("unionid", "openid", "member_no")),
+                    ([*case.payments, *case.bill_refunds], ("openid",)),
+                    (case.orders, ("phone", "customer_code")),
+                )
+                for row in rows
+                for kind in kinds
+                if (value := row.get(kind)) is not None
+            }
+        )
 
 
 Identifier = tuple[str, str]
@@ -245,21 +256,28 @@ class People:
         for table, kinds in (
             ("crm_contacts", PERSONAL),
             ("tracking_events", ("unionid", "openid", "member_no")),
+            ("erp_orders", ("phone", "customer_code")),
         ):
             for row in rows[table]:
-                self._link([(kind, row[kind]) for kind in kinds if row.get(kind) is not None])
+                self.link([(kind, row[kind]) for kind in kinds if row.get(kind) is not None])
         for row in rows["identities"]:
-            self._link(
+            self.link(
                 [(row["left_kind"], row["left_value"]), (row["right_kind"], row["right_value"])]
             )
-        self._contacts: dict[Identifier, list[Row]] = defaultdict(list)
-        for contact in rows["crm_contacts"]:
-            own = [(kind, contact[kind]) for kind in PERSONAL if contact.get(kind) is not None]
-            if own:
-                self._contacts[self._root(own[0])].append(contact)
+        self._rows = rows["crm_contacts"]
+        self._contacts: dict[Identifier, list[Row]] | None = None
 
-    def contacts_of(self, identifiers: Iterable[Identifier]) -> list[Row]:
-        """The contacts of the people that these identifiers lead to, earliest made first."""
+    def contacts_of(self, identifiers: Sequence[Identifier]) -> list[Row]:
+        """The contacts of the person these identifiers lead to, earliest made first.
+
+        To be asked once everything is linked.
+        """
+        if self._contacts is None:
+            self._contacts = defaultdict(list)
+            for contact in self._rows:
+                own = [(kind, contact[kind]) for kind in PERSONAL if contact.get(kind) is not None]
+                if own:
+                    self._contacts[self._root(own[0])].append(contact)
         roots = {self._root(identifier) for identifier in identifiers}
         found = [row for root in roots for row in self._contacts.get(root, ())]
         return sorted(found, key=lambda row: (row["created_at"], row["contact_id"]))
@@ -269,7 +287,7 @@ class People:
             identifier = parent
         return identifier
 
-    def _link(self, identifiers: Sequence[Identifier]) -> None:
+    def link(self, identifiers: Sequence[Identifier]) -> None:
         for other in identifiers[1:]:
             left, right = self._root(identifiers[0]), self._root(other)
             if left != right:
@@ -280,6 +298,6 @@ def _sorted(rows: Iterable[Row], column: str) -> list[Row]:
     return sorted(rows, key=lambda row: row[column])
 
 
-def _is_revoked(row: Row) -> bool:
-    """A payment that was reversed at the counter before it became one."""
-    return bool(row["row_kind"] == "payment" and row["trade_state"] == "REVOKED")
+def _is_payment(row: Row) -> bool:
+    """A payment that was not reversed at the counter before it became one."""
+    return bool(row["row_kind"] == "payment" and row["trade_state"] != "REVOKED")

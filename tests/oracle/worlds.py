@@ -9,23 +9,29 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from tests.oracle import contradictions, omissions
 from tests.oracle.company import HOUR, MINUTE, SECOND, Company, MutableRow, Order, row
-from tests.oracle.faults import FAULTS, forget_events
+from tests.oracle.faults import FAULTS
 from tests.oracle.records import KEYS, watermarks_of_drop
 
+EVERYTHING = (omissions, contradictions)  # the modules whose faults a world may hold
 START = datetime(2026, 8, 31, 16, tzinfo=UTC)  # 1 September begins in Shanghai
 LINES = ("家居", "snacks", "care-plan", "B2B 批发")
-# Optional columns that are never emptied at random: the rules hang on them, so faults empty them.
-KEPT = frozenset(
-    "case_no order_no erp_order_no transaction_id refund_id refund_no shown_state sent_at status "
-    "status_at paid_at first_shipped_upload_at shipped_at refund_amount_fen".split()
-)
-REQUIRED = frozenset(
-    "event_id event occurred_at channel session_id business_line message_id kind row_kind "
-    "trade_state happened_at order_amount_fen order_state paid_amount_fen left_kind left_value "
-    "right_kind right_value seen_at state ordered_at created_at updated_at amount_fen receipt_no "
-    "received_at shipment_no refund_doc_no posted_at contact_id line_no sku quantity".split()
-)
+# Optional columns that no rule keys on; those that rules key on are emptied by faults, knowingly.
+EMPTIED = {
+    "tracking_events": "openid unionid member_no scene page app_id sdk_version",
+    "messages": "template_id openid unionid business_line node due_at",
+    "pay_bill": "app_id mch_id openid trade_type settled_amount_fen coupon_fen fee_milli_fen rate "
+    "description refund_requested_fen refund_state",
+    "mp_orders": "openid shipments",
+    "identities": "source",
+    "erp_orders": "channel business_line customer_code phone created_by created_via freight_fen "
+    "discount_fen currency transaction_id",
+    "erp_receipts": "created_by created_via",
+    "erp_shipments": "created_by created_via tracking_no",
+    "erp_refunds": "created_by created_via",
+    "crm_contacts": "unionid openid member_no phone customer_code source created_by created_via",
+}
 
 
 @dataclass
@@ -51,6 +57,8 @@ class Shape:
     is_manifest_given: bool = True
     is_maker_told: bool = True
     fault_rate: float = 0.6
+    edge_rate: float = 0.12
+    emptied_rate: float = 0.02
     browsing_per_order: float = 0.5
     faults: tuple[str, ...] = tuple(FAULTS)
 
@@ -71,14 +79,16 @@ def build_world(seed: int, shape: Shape | None = None) -> World:
             FAULTS[shape.faults[position % len(shape.faults)]](company, order)
             if random.random() < 0.15:
                 FAULTS[random.choice(shape.faults)](company, order)
-        if random.random() < 0.12:
+        if random.random() < shape.edge_rate:
             _end_at_a_watermark(random, order, until)
         orders.append(order)
     rows = {table: [r for o in orders for r in o.rows[table]] for table in orders[0].rows}
     _browse(company, rows, shape)
     _other_loops(company, rows, shape)
-    _empty_optional_columns(random, rows)
-    exported = {table: at + random.choice((timedelta(), HOUR, 6 * HOUR)) for table, at in until.items()}
+    _empty_optional_columns(random, rows, shape.emptied_rate)
+    exported = {
+        table: at + random.choice((timedelta(), HOUR, 6 * HOUR)) for table, at in until.items()
+    }
     rows = {table: _as_exported(table, rows[table], exported.get(table, end)) for table in rows}
     if not shape.is_maker_told:
         for table in ("erp_orders", "erp_receipts", "erp_shipments"):
@@ -106,9 +116,7 @@ _APPEARS = {
 }
 
 
-def _end_at_a_watermark(
-    random: Random, order: Order, until: dict[str, datetime]
-) -> None:
+def _end_at_a_watermark(random: Random, order: Order, until: dict[str, datetime]) -> None:
     """Move an order so that a window, or a row, ends at a watermark, a second before or after."""
     table, column, after = random.choice(
         (
@@ -188,18 +196,17 @@ def _other_loops(company: Company, rows: dict[str, list[MutableRow]], shape: Sha
         )
 
 
-def _empty_optional_columns(random: Random, rows: dict[str, list[MutableRow]]) -> None:
-    """Empty two in a hundred of every optional value that no rule keys on.
+def _empty_optional_columns(random: Random, rows: dict[str, list[MutableRow]], rate: float) -> None:
+    """Empty some of the optional values.
 
     Copies of one row lose the same values: they are one record, delivered twice.
     """
-    for table in rows:
+    for table, names in EMPTIED.items():
         emptied: dict[tuple[object, ...], list[str]] = {}
         for each in rows[table]:
-            key = tuple(each[name] for name in KEYS.get(table, ("erp_order_no", "line_no")))
+            key = tuple(each[name] for name in KEYS[table])
             if key not in emptied:
-                optional = [name for name in each if name not in KEPT and name not in REQUIRED]
-                emptied[key] = [name for name in optional if random.random() < 0.02]
+                emptied[key] = [name for name in names.split() if random.random() < rate]
             for name in emptied[key]:
                 # a message that was never sent keeps the one instant that gives it a day
                 each[name] = each[name] if name == "due_at" and not each["sent_at"] else None
