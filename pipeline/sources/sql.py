@@ -222,8 +222,9 @@ class SqlSource:
             for number, day in enumerate(days)
         )
         row = self._database.read(
-            f"select {counted} from (select {dated} as dated from {self._origin}"
-            f" where {self._window(dated, days)}) as windowed",
+            # Materialized, or SQLite works each instant out anew for every day.
+            f"with windowed as materialized (select {dated} as dated from {self._origin}"
+            f" where {self._window(dated, days)}) select {counted} from windowed",
             self._what,
         )
         return {day: int(row.column(number)[0].as_py()) for number, day in enumerate(days)}
