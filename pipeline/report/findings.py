@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.decisions.intervals import RateInterval, wilson_interval
 from pipeline.report.notation import Words, write_cases, write_count, write_percent
-from pipeline.report.queries import BreakRow, LineRow, Marts
+from pipeline.report.rows import BreakRow, LineRow, Marts
 from pipeline.report.words import (
     explain_divergence,
     name_line,

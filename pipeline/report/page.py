@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -9,31 +10,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import notation, words
-from pipeline.report.drawing.bridge import draw_bridge, draw_bridge_on_phone
-from pipeline.report.drawing.conversion import draw_conversions, draw_conversions_on_phone
-from pipeline.report.drawing.flow import draw_flow, draw_flow_on_phone
-from pipeline.report.drawing.funnel import draw_funnel, draw_funnel_on_phone
-from pipeline.report.drawing.matrix import draw_matrix, draw_matrix_on_phone
+from pipeline.report.drawing.bridge import draw_bridge
+from pipeline.report.drawing.conversion import draw_conversions
+from pipeline.report.drawing.flow import draw_flow
+from pipeline.report.drawing.funnel import draw_funnel
+from pipeline.report.drawing.matrix import draw_matrix
 from pipeline.report.drawing.scale import draw_scale
-from pipeline.report.drawing.sources import draw_sources, draw_sources_on_phone
-from pipeline.report.drawing.timeline import draw_spark, draw_timeline, draw_timeline_on_phone
-from pipeline.report.figures import (
+from pipeline.report.drawing.sources import draw_sources
+from pipeline.report.drawing.timeline import draw_spark, draw_timeline
+from pipeline.report.figures.divergences import figure_classes, figure_days
+from pipeline.report.figures.flow import Flow, figure_flows
+from pipeline.report.figures.legs import (
     Conversion,
-    Flow,
     FunnelStep,
     Matrix,
-    figure_bridge,
-    figure_classes,
     figure_conversions,
-    figure_days,
-    figure_flows,
     figure_funnel,
     figure_matrix,
-    figure_maturity,
-    figure_sources,
 )
+from pipeline.report.figures.totals import figure_bridge, figure_maturity, figure_sources
 from pipeline.report.findings import find_lines, state_headline
-from pipeline.report.queries import Marts, read_marts
+from pipeline.report.queries import read_marts
+from pipeline.report.rows import Marts
 
 Language = Literal["zh", "en"]
 
@@ -99,6 +97,7 @@ def render_page(marts: Marts, *, lang: Language, targets: Mapping[str, float]) -
     )
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipeline.report"),
@@ -112,12 +111,10 @@ def _environment() -> Environment:
         "percent": notation.write_percent,
         "money": notation.write_money,
         "fen": notation.write_fen,
-        "day": notation.write_day,
         "instant": notation.write_instant,
         "cases": notation.write_cases,
         "say": say,
         "sentence": begin_sentence,
-        "leg_name": words.name_leg,
         "system_name": words.name_system,
     }
     environment.globals |= {
@@ -125,21 +122,14 @@ def _environment() -> Environment:
         "interval": notation.write_interval,
         "period": notation.write_period,
         "draw_bridge": draw_bridge,
-        "draw_bridge_on_phone": draw_bridge_on_phone,
         "draw_conversions": draw_conversions,
-        "draw_conversions_on_phone": draw_conversions_on_phone,
         "draw_flow": draw_flow,
-        "draw_flow_on_phone": draw_flow_on_phone,
         "draw_funnel": draw_funnel,
-        "draw_funnel_on_phone": draw_funnel_on_phone,
         "draw_matrix": draw_matrix,
-        "draw_matrix_on_phone": draw_matrix_on_phone,
         "draw_scale": draw_scale,
         "draw_sources": draw_sources,
-        "draw_sources_on_phone": draw_sources_on_phone,
         "draw_spark": draw_spark,
         "draw_timeline": draw_timeline,
-        "draw_timeline_on_phone": draw_timeline_on_phone,
     }
     return environment
 

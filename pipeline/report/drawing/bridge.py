@@ -5,7 +5,7 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from pipeline.report.drawing.canvas import PHONE_WIDTH, Canvas, choose_ticks
-from pipeline.report.figures import Bridge, BridgeStep
+from pipeline.report.figures.totals import Bridge, BridgeStep
 from pipeline.report.notation import Words, write_cases, write_count, write_fen
 
 TITLE = Words("从前端宣称到 ERP 的金额桥", "Bridge from the front end's total to the ERP's")
@@ -16,11 +16,16 @@ ROOM_BELOW = 0.6
 
 
 def draw_bridge(bridge: Bridge) -> Markup:
+    """The bridge twice, for paper and for a phone: the style sheet shows one of them."""
+    return _draw_on_paper(bridge) + _draw_on_phone(bridge)
+
+
+def _draw_on_paper(bridge: Bridge) -> Markup:
     """The waterfall for paper and wide screens: one row per step that moves the total."""
     return _draw(bridge, WIDTH, left=190.0, right=236.0, row=30.0, css="wide")
 
 
-def draw_bridge_on_phone(bridge: Bridge) -> Markup:
+def _draw_on_phone(bridge: Bridge) -> Markup:
     """The waterfall for a phone: name and amount above each bar."""
     return _draw(bridge, PHONE_WIDTH, left=0.0, right=0.0, row=44.0, css="narrow")
 
@@ -51,10 +56,20 @@ def _draw(
         else:
             canvas.write(0.0, y + 13, step.name, css=f"label {emphasis}")
             amount_x = width - 52
-        canvas.write(amount_x, y + (15 if left else 13), _signed(step), text_anchor="end",
-                     css=f"figure {emphasis} {_tone(step)}")  # fmt: skip
-        canvas.write(width, y + (15 if left else 13), _signed_cases(step, is_wide=bool(left)),
-                     css="small muted figure", text_anchor="end")  # fmt: skip
+        canvas.write(
+            amount_x,
+            y + (15 if left else 13),
+            _signed(step),
+            text_anchor="end",
+            css=f"figure {emphasis} {_tone(step)}",
+        )
+        canvas.write(
+            width,
+            y + (15 if left else 13),
+            _signed_cases(step, is_wide=bool(left)),
+            css="small muted figure",
+            text_anchor="end",
+        )
     return canvas.render()
 
 

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from pipeline.decisions.intervals import RateInterval
 from pipeline.report.drawing.canvas import PHONE_WIDTH, Canvas, choose_ticks
-from pipeline.report.figures import Conversion
+from pipeline.report.figures.legs import Conversion
 from pipeline.report.notation import Words, write_count, write_interval, write_percent
 
 TITLE = Words("会话转化率：表面与核实", "Session conversion: surface and verified")
@@ -13,11 +13,16 @@ SURFACE, VERIFIED = Words("表面", "surface"), Words("核实", "verified")
 
 
 def draw_conversions(conversions: list[Conversion]) -> Markup:
+    """The two conversions twice, for paper and for a phone: the style sheet shows one of them."""
+    return _draw_on_paper(conversions) + _draw_on_phone(conversions)
+
+
+def _draw_on_paper(conversions: list[Conversion]) -> Markup:
     """Both rates per line for paper and wide screens."""
     return _draw(conversions, WIDTH, left=118.0, css="wide")
 
 
-def draw_conversions_on_phone(conversions: list[Conversion]) -> Markup:
+def _draw_on_phone(conversions: list[Conversion]) -> Markup:
     """Both rates per line for a phone."""
     return _draw(conversions, PHONE_WIDTH, left=84.0, css="narrow")
 
@@ -35,8 +40,7 @@ def _draw(conversions: list[Conversion], width: float, *, left: float, css: str)
     for tick in ticks:
         canvas.draw("path", d=f"M{x(tick):.1f} {head - 6:.1f}V{bottom:.1f}", css="grid")
         written = write_percent(tick, decimals=0 if ticks[-1] >= 0.05 else 1) if tick else "0%"
-        canvas.write(x(tick), bottom + 16, written, css="small muted figure",
-                     text_anchor="middle")  # fmt: skip
+        canvas.write(x(tick), bottom + 16, written, css="small muted figure", text_anchor="middle")
     _draw_legend(canvas, left)
     for index, conversion in enumerate(conversions):
         y = head + row * index + row / 2
@@ -49,14 +53,22 @@ def _draw(conversions: list[Conversion], width: float, *, left: float, css: str)
         ):
             _draw_rate(canvas, conversion, words, interval, mark, x(interval.rate), y)
             depth = 14.0 if mark == "surface-dot" else 10.0
-            canvas.draw("path", d=f"M{x(interval.low):.1f} {y + depth:.1f}H{x(interval.high):.1f}",
-                        css="whisker")  # fmt: skip
+            canvas.draw(
+                "path",
+                d=f"M{x(interval.low):.1f} {y + depth:.1f}H{x(interval.high):.1f}",
+                css="whisker",
+            )
         gap = conversion.surface.rate - conversion.verified.rate
         if gap > 0:
             points = f"−{write_percent(gap)[:-1]}"
             label = Words(f"{points} 个百分点", f"{points} points")
-            canvas.write((surface + verified) / 2, y - 11, label, css="small leak-text strong",
-                         text_anchor="middle")  # fmt: skip
+            canvas.write(
+                (surface + verified) / 2,
+                y - 11,
+                label,
+                css="small leak-text strong",
+                text_anchor="middle",
+            )
     return canvas.render()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pipeline.report.drawing.canvas import PHONE_WIDTH, Canvas, measure, number, wrap_words
-from pipeline.report.figures import ExitKind, Flow, Stage
+from pipeline.report.figures.flow import ExitKind, Flow, Stage
 from pipeline.report.notation import Words, write_cases, write_count, write_percent
 
 TITLE = Words("业务单据逐系统流转图", "Cases traced from system to system")
@@ -37,6 +37,11 @@ class _Scale:
 
 
 def draw_flow(flow: Flow) -> Markup:
+    """The flow twice, for paper and for a phone: the style sheet shows one of them."""
+    return _draw_on_paper(flow) + _draw_on_phone(flow)
+
+
+def _draw_on_paper(flow: Flow) -> Markup:
     """The flow for paper and wide screens."""
     scale = _Scale(flow.stages[0].cases_count, (LAST_X - FIRST_X) / max(len(flow.stages) - 1, 1))
     floor = max(TOP + FULL_HEIGHT, _inlets_bottom(flow, scale)) + 40
@@ -74,9 +79,12 @@ def _draw_inlets(canvas: Canvas, flow: Flow, scale: _Scale) -> None:
         centre = y + thick / 2
         canvas.write(INLET_X - 12, centre - 1, inlet.name, css="label", text_anchor="end")
         canvas.write(
-            INLET_X - 12, centre + 13, write_count(inlet.cases_count), css="small muted",
+            INLET_X - 12,
+            centre + 13,
+            write_count(inlet.cases_count),
+            css="small muted",
             text_anchor="end",
-        )  # fmt: skip
+        )
         y += max(thick + INLET_GAP, 30.0)
         filled += thick
 
@@ -120,14 +128,18 @@ def _draw_leak(
         thick = max(scale.height(cases), HAIRLINE)
         canvas.draw(
             "path",
-            title=before.system + Words(" 到 ", " to ") + stage.system + Words("：少 ", ": ")
-            + write_cases(cases) + Words("", " fewer"),
+            title=before.system
+            + Words(" 到 ", " to ")
+            + stage.system
+            + Words("：少 ", ": ")
+            + write_cases(cases)
+            + Words("", " fewer"),
             d=_bend(left, top, right, thick, floor),
             css=kind,
             data_exit=stage.leg,
             data_kind=kind,
             data_cases=cases,
-        )  # fmt: skip
+        )
         top += thick
         right -= thick
 
@@ -163,13 +175,19 @@ def _write_leak(
     thick = scale.height(stage.lost_count)
     x = _leak_right(stage, scale, index) - thick / 2
     if not stage.lost_count:
-        canvas.write(x, floor + 22, "0", css="muted", text_anchor="middle", data_leak=stage.leg,
-                     data_cases=0)  # fmt: skip
+        canvas.write(
+            x, floor + 22, "0", css="muted", text_anchor="middle", data_leak=stage.leg, data_cases=0
+        )
         return
     canvas.write(
-        x, floor + 22, f"−{write_count(stage.lost_count)}", css="loss", text_anchor="middle",
-        data_leak=stage.leg, data_cases=stage.lost_count,
-    )  # fmt: skip
+        x,
+        floor + 22,
+        f"−{write_count(stage.lost_count)}",
+        css="loss",
+        text_anchor="middle",
+        data_leak=stage.leg,
+        data_cases=stage.lost_count,
+    )
     share = write_percent(stage.lost_count / before.cases_count if before.cases_count else None)
     canvas.write(x, floor + 38, share, css="small leak-text", text_anchor="middle")
     for line, text in enumerate(causes):
@@ -211,7 +229,7 @@ def _draw_stage(canvas: Canvas, stage: Stage, scale: _Scale, index: int, *, is_l
         canvas.write(x + BAR_WIDTH + 7, TOP + 17, share, css=css)
 
 
-def draw_flow_on_phone(flow: Flow) -> Markup:
+def _draw_on_phone(flow: Flow) -> Markup:
     """The flow as a list from top to bottom: a bar per system, the leak between two bars."""
     row = 74.0
     canvas = Canvas(PHONE_WIDTH, row * len(flow.stages) - 20, TITLE, css="narrow")
@@ -244,9 +262,13 @@ def draw_flow_on_phone(flow: Flow) -> Markup:
 def _write_leak_on_phone(canvas: Canvas, stage: Stage, y: float) -> None:
     if not stage.lost_count:
         canvas.write(
-            0.0, y + 14, Words("↓ 没有流失", "↓ nothing lost"), css="small muted",
-            data_leak=stage.leg, data_cases=0,
-        )  # fmt: skip
+            0.0,
+            y + 14,
+            Words("↓ 没有流失", "↓ nothing lost"),
+            css="small muted",
+            data_leak=stage.leg,
+            data_cases=0,
+        )
         return
     loss = f"↓ −{write_count(stage.lost_count)}"
     canvas.write(

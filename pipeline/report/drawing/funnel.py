@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from pipeline.report.drawing.canvas import PHONE_WIDTH, Canvas, measure
-from pipeline.report.figures import FunnelStep
+from pipeline.report.figures.legs import FunnelStep
 from pipeline.report.notation import Words, write_count, write_percent
 
 TITLE = Words("逐环节的宣称与核实", "Claimed and verified, leg by leg")
@@ -13,11 +13,16 @@ CLAIMED_ONLY = Words("仅前端宣称", "Claimed only")
 
 
 def draw_funnel(steps: list[FunnelStep]) -> Markup:
+    """The funnel twice, for paper and for a phone: the style sheet shows one of them."""
+    return _draw_on_paper(steps) + _draw_on_phone(steps)
+
+
+def _draw_on_paper(steps: list[FunnelStep]) -> Markup:
     """The funnel for paper and wide screens: the leg's name stands left of its bar."""
     return _draw(steps, WIDTH, left=118.0, row=50.0, bar=31.0, css="wide")
 
 
-def draw_funnel_on_phone(steps: list[FunnelStep]) -> Markup:
+def _draw_on_phone(steps: list[FunnelStep]) -> Markup:
     """The funnel for a phone: the leg's name stands above its bar."""
     return _draw(steps, PHONE_WIDTH, left=0.0, row=58.0, bar=24.0, css="narrow")
 

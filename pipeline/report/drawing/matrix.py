@@ -6,7 +6,7 @@ from itertools import zip_longest
 from markupsafe import Markup
 
 from pipeline.report.drawing.canvas import PHONE_WIDTH, Canvas, wrap
-from pipeline.report.figures import Cell, Matrix
+from pipeline.report.figures.legs import Cell, Matrix
 from pipeline.report.notation import Words, write_count, write_percent
 from pipeline.report.words import name_leg, name_system
 
@@ -20,12 +20,17 @@ WEAKEST = Words("最弱的必备环节", "weakest mandatory leg")
 
 
 def draw_matrix(matrix: Matrix) -> Markup:
+    """The matrix twice, for paper and for a phone: the style sheet shows one of them."""
+    return _draw_on_paper(matrix) + _draw_on_phone(matrix)
+
+
+def _draw_on_paper(matrix: Matrix) -> Markup:
     """The matrix for paper and wide screens: systems as upright heads."""
     row = 54.0 if len(matrix.rows) <= 4 else 42.0
     return _draw(matrix, WIDTH, left=92.0, head=42.0, row=row, css="wide")
 
 
-def draw_matrix_on_phone(matrix: Matrix) -> Markup:
+def _draw_on_phone(matrix: Matrix) -> Markup:
     """The matrix for a phone: slanting heads, narrow cells."""
     return _draw(matrix, PHONE_WIDTH, left=74.0, head=86.0, row=34.0, css="narrow")
 
@@ -48,14 +53,27 @@ def _draw(
             name = name_system(leg)
             zh, en = (wrap(text, 11.5, column - 6)[::-1] for text in (name.zh, name.en))
             for line, (upper_zh, upper_en) in enumerate(zip_longest(zh, en, fillvalue="")):
-                canvas.write(x, head - 10 - 14 * line, Words(upper_zh, upper_en),
-                             css="small muted", text_anchor="middle")  # fmt: skip
+                canvas.write(
+                    x,
+                    head - 10 - 14 * line,
+                    Words(upper_zh, upper_en),
+                    css="small muted",
+                    text_anchor="middle",
+                )
     for order, row_of_line in enumerate(matrix.rows):
         y = head + row * order
         canvas.write(left - 10, y + row / 2 + 4, row_of_line.name, css="label", text_anchor="end")
         for index, cell in enumerate(row_of_line.cells):
-            _draw_cell(canvas, cell, row_of_line.business_line, row_of_line.name,
-                       left + column * index, y, column, row)  # fmt: skip
+            _draw_cell(
+                canvas,
+                cell,
+                row_of_line.business_line,
+                row_of_line.name,
+                left + column * index,
+                y,
+                column,
+                row,
+            )
     _draw_legend(canvas, 0.0 if slant else left, bottom + 14)
     return canvas.render()
 
@@ -77,17 +95,25 @@ def _draw_cell(
     heat = bisect_right(HEAT_FLOORS, cell.rate) - 1
     canvas.draw(
         "rect",
-        title=name + Words("，", ", ") + name_leg(cell.leg)
+        title=name
+        + Words("，", ", ")
+        + name_leg(cell.leg)
         + Words(
             f"：宣称 {write_count(cell.claimed_count)}，核实 {write_count(cell.verified_count)}",
             f": {write_count(cell.claimed_count)} claimed, "
             f"{write_count(cell.verified_count)} verified",
         ),
-        x=x + 1.5, y=y + 1.5, width=column - 3, height=row - 3, rx=2,
+        x=x + 1.5,
+        y=y + 1.5,
+        width=column - 3,
+        height=row - 3,
+        rx=2,
         css=f"heat{heat}" + (" weakest" if cell.is_weakest else ""),
-        data_line=line, data_leg=cell.leg,
-        data_claimed=cell.claimed_count, data_verified=cell.verified_count,
-    )  # fmt: skip
+        data_line=line,
+        data_leg=cell.leg,
+        data_claimed=cell.claimed_count,
+        data_verified=cell.verified_count,
+    )
     written = write_percent(cell.rate, decimals=1 if column > 56 else 0)
     if column <= 40:
         written = written.removesuffix("%")

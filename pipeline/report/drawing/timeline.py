@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from pipeline.decisions.intervals import RateInterval
 from pipeline.report.drawing.canvas import PHONE_WIDTH, Canvas, choose_ticks, join_points
-from pipeline.report.figures import ClassFigure, DayPoint
+from pipeline.report.figures.divergences import ClassFigure, DayPoint
 from pipeline.report.notation import (
     Words,
     write_count,
@@ -44,11 +44,16 @@ class _Frame:
 
 
 def draw_timeline(points: list[DayPoint]) -> Markup:
+    """The daily share twice, for paper and for a phone: the style sheet shows one of them."""
+    return _draw_on_paper(points) + _draw_on_phone(points)
+
+
+def _draw_on_paper(points: list[DayPoint]) -> Markup:
     """The daily share for paper and wide screens."""
     return _draw(points, WIDTH, 300.0, left=48.0, right=84.0, most_days=11, css="wide")
 
 
-def draw_timeline_on_phone(points: list[DayPoint]) -> Markup:
+def _draw_on_phone(points: list[DayPoint]) -> Markup:
     """The daily share for a phone."""
     return _draw(points, PHONE_WIDTH, 220.0, left=36.0, right=62.0, most_days=5, css="narrow")
 
@@ -70,8 +75,9 @@ def _draw(
         y = frame.y(tick)
         canvas.draw("path", d=f"M{left:.1f} {y:.1f}H{width - right:.1f}", css="grid")
         written = write_percent(tick, decimals=0 if ticks[-1] >= 0.05 else 1)
-        canvas.write(left - 10, y + 4, written if tick else "0%", css="small muted figure",
-                     text_anchor="end")  # fmt: skip
+        canvas.write(
+            left - 10, y + 4, written if tick else "0%", css="small muted figure", text_anchor="end"
+        )
     _draw_unripe(canvas, points, frame)
     _draw_days(canvas, points, frame, most_days)
     for run in _runs(points):
@@ -131,8 +137,13 @@ def _draw_days(canvas: Canvas, points: list[DayPoint], frame: _Frame, most_days:
     for index in range(0, len(points), every):
         day = points[index].day
         x = frame.x(index)
-        canvas.write(x, frame.bottom + 20, f"{day.month}/{day.day}", css="small muted figure",
-                     text_anchor="middle")  # fmt: skip
+        canvas.write(
+            x,
+            frame.bottom + 20,
+            f"{day.month}/{day.day}",
+            css="small muted figure",
+            text_anchor="middle",
+        )
 
 
 def _draw_run(canvas: Canvas, points: list[DayPoint], run: list[int], frame: _Frame) -> None:
@@ -185,9 +196,12 @@ def _draw_worst(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
     is_right = x > (frame.left + frame.right) / 2
     label = write_day(points[worst].day) + f" · {write_percent(interval.rate)}"
     canvas.write(
-        x + (-9 if is_right else 9), max(y - 9, frame.top + 4), label, css="strong small leak-text",
+        x + (-9 if is_right else 9),
+        max(y - 9, frame.top + 4),
+        label,
+        css="strong small leak-text",
         text_anchor="end" if is_right else "start",
-    )  # fmt: skip
+    )
 
 
 def _write_last(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
@@ -202,8 +216,9 @@ def _write_last(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
     canvas.write(x, y, write_percent(interval.rate), css="strong figure")
     canvas.write(x, y + 13, Words("有背离", "diverging"), css="tiny muted")
     if point.open_count != point.diverging_count:
-        canvas.write(x, open_y, write_percent(point.open_count / point.claimed_count),
-                     css="figure leak-text")  # fmt: skip
+        canvas.write(
+            x, open_y, write_percent(point.open_count / point.claimed_count), css="figure leak-text"
+        )
         canvas.write(x, open_y + 13, Words("未闭环", "not closed"), css="tiny muted")
 
 
