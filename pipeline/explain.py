@@ -204,11 +204,11 @@ def _looked(table: str, story: CaseStory) -> str:
 
 def _reason(leg: Row, story: CaseStory) -> str:
     """Why a leg diverges, or why it has neither proof nor refutation."""
-    if leg["divergence"] == "amount_mismatch":
-        due, there = leg["claim_amount_fen"], leg["evidence_amount_fen"]
+    due, there = leg["claim_amount_fen"], leg["evidence_amount_fen"]
+    if leg["divergence"] == "amount_mismatch" and None not in (due, there):
         term = f" ({leg['sub_class']})" if leg["sub_class"] else ""
         return f"{_money(due)} was due, {_money(there)} is there: {_money(there - due)}{term}"
-    if leg["truth"] == "late":
+    if leg["truth"] == "late" and leg["lag_seconds"] is not None:
         return f"{_lag(leg['lag_seconds'])} what it follows, later than agreed"
     if leg["divergence"] != "none":
         return str(leg["detail"] or explain_divergence(leg["divergence"]).en)

@@ -53,24 +53,21 @@ def without_chatter() -> Iterator[None]:
 
 def tell_warnings() -> None:
     """Print the pipeline's warnings on standard error, each of them once."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("! %(message)s"))
-    handler.addFilter(_OnceOnly())
-    logger = logging.getLogger("pipeline")
-    logger.addHandler(handler)
-    logger.propagate = False
+    logging.getLogger("pipeline").handlers = [_Telling(logging.WARNING)]
 
 
-class _OnceOnly(logging.Filter):
-    def __init__(self) -> None:
-        super().__init__()
+class _Telling(logging.Handler):
+    """Writes each new message to whatever is standard error at that moment."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
         self._told: set[str] = set()
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        is_new = message not in self._told
-        self._told.add(message)
-        return is_new
+        if message not in self._told:
+            self._told.add(message)
+            sys.stderr.write(f"! {message}\n")
 
 
 def line(text: str, style: str = "") -> Text:
