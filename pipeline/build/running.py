@@ -5,10 +5,15 @@ a failed step becomes.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import date, datetime, timedelta
+from importlib import import_module
+from io import StringIO
+from threading import Thread
+from typing import TextIO
 
 import dagster as dg
 
@@ -39,8 +44,8 @@ def build(
     """
     begun = time.monotonic()
     asked = _consecutive(company, days) if days else _all_days(company)
-    watcher = Watcher(progress)
-    with _code_location_of(company, until=asked[-1]):
+    watcher = Watcher(_warming_up(_on(sys.stdout, progress)))
+    with _code_location_of(company, until=asked[-1]), redirect_stdout(_Nowhere()):
         _run(company, asked, watcher, catch_up=not days)
     watcher.raise_first_failure()
     return summarise(company, asked, watcher, seconds=time.monotonic() - begun)
@@ -64,6 +69,32 @@ def _run(company: Company, asked: Sequence[date], watcher: Watcher, *, catch_up:
             tags={RANGE_START: asked[0].isoformat(), RANGE_END: asked[-1].isoformat()},
             raise_on_error=False,
         )
+
+
+def _on(stdout: TextIO, progress: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Progress on the caller's own output, while dbt's chatter goes nowhere (its log keeps it)."""
+
+    def told(update: Progress) -> None:
+        with redirect_stdout(stdout):
+            progress(update)
+
+    return told
+
+
+def _warming_up(progress: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Import Great Expectations, which takes seconds, while dbt, another process, does the work."""
+
+    def told(update: Progress) -> None:
+        if update.step == "transform" and update.state == "started":
+            Thread(target=import_module, args=("great_expectations",), daemon=True).start()
+        progress(update)
+
+    return told
+
+
+class _Nowhere(StringIO):
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 @contextmanager

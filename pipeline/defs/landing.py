@@ -9,7 +9,7 @@ from pydantic import Field
 from pipeline.company import Company
 from pipeline.defs.failures import told_to_dagster
 from pipeline.defs.partitions import business_days
-from pipeline.defs.resources import OWNERS, CompanyFolder, company_folder, last_day_asked
+from pipeline.defs.resources import OWNERS, CompanyFolder, company_folder, landing_of, last_day_asked
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
 from pipeline.sources import Source, open_source
@@ -57,13 +57,14 @@ def landing_asset(
     ) -> dg.MaterializeResult[None]:
         asked = [date.fromisoformat(key) for key in context.partition_keys]
         with told_to_dagster(context, is_attended=config.is_attended):
-            source = open_source(table.name, company.load())
-            landing = company.landing()
+            loaded = company.load()
+            source = open_source(table.name, loaded)
+            landing = landing_of(loaded)
             chosen = choose_days(
                 source,
                 landing,
                 asked,
-                first_day=company.load().first_day,
+                first_day=loaded.first_day,
                 trailing_days=settings.trailing_days,
                 catch_up=config.catch_up,
             )

@@ -13,9 +13,10 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from pipeline.defs.failures import told_to_dagster
-from pipeline.defs.resources import OWNERS, POOL, CompanyFolder, company_folder
+from pipeline.defs.resources import OWNERS, POOL, CompanyFolder, company_folder, landing_of
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import DBT, DBT_PROJECT
 
@@ -120,7 +121,8 @@ def registering_assets(landed: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, company: CompanyFolder
     ) -> Iterator[dg.MaterializeResult[None]]:
         with told_to_dagster(context):
-            counted = company.warehouse().register(company.landing(), company.load())
+            loaded = company.load()
+            counted = company.warehouse().register(landing_of(loaded), loaded)
         for name in REGISTERED:
             yield dg.MaterializeResult(
                 asset_key=["landing", name], metadata={"dagster/row_count": counted[name]}
@@ -151,7 +153,14 @@ def dbt_models() -> dg.AssetsDefinition:
             context=context,
             target_path=warehouse.data / "dbt",
         )
-        yield from invocation.stream()
+        with told_to_dagster(context):
+            try:
+                yield from invocation.stream()
+            except DagsterDbtCliRuntimeError as error:
+                raise WarehouseError(
+                    f"dbt build failed\n{error}",
+                    next_step=f"read {warehouse.data / 'dbt' / 'dbt.log'}",
+                ) from error
 
     return transform
 

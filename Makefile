@@ -1,0 +1,43 @@
+# Every command sets up .venv by itself; a second time that takes no time.
+# Needs python3.11 and make, and reaches whatever package index pip is configured for.
+
+PYTHON ?= python3.11
+VENV := $(CURDIR)/.venv
+READY := $(VENV)/.ready
+RUN := PATH="$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(VENV)" GX_ANALYTICS_ENABLED=false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test dev check
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## set up .venv from requirements.lock
+
+# Byte code is compiled once here: thousands of modules are imported at every start.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(VENV)/bin/uv pip install --python $(VENV) --quiet --compile-bytecode --require-hashes -r requirements.lock
+	$(VENV)/bin/uv pip install --python $(VENV) --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY)  ## simulate a company, run everything on it, hold what was found against what was planted
+	$(RUN) bihuan demo
+
+test: $(READY)  ## run every test
+	$(RUN) python -m pytest
+
+# The simulated company's systems run as long as the UI does.
+dev: $(READY)  ## the Dagster UI on the simulated company, http://127.0.0.1:3000
+	mkdir -p .dagster && cp dagster.yaml .dagster/
+	$(RUN) DAGSTER_HOME="$(CURDIR)/.dagster" BIHUAN_COMPANY="$(CURDIR)/company" \
+		bihuan simulate company -- dg dev --host 127.0.0.1 --port 3000
+
+check: $(READY)  ## ruff, mypy, sqlfluff, dbt parse, definitions load
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) BIHUAN_WAREHOUSE=":memory:" sqlfluff lint --processes 2 dbt_project
+	$(RUN) BIHUAN_WAREHOUSE=":memory:" dbt --quiet parse --project-dir dbt_project --profiles-dir dbt_project
+	$(RUN) DAGSTER_HOME= BIHUAN_COMPANY="$(CURDIR)/company" dg check defs
