@@ -71,7 +71,8 @@ def two_lines() -> list[Case]:
         Case("202610010904", is_claimed=False, is_abandoned=True),
         Case("202610010905", is_claimed=False, is_backend_only=True, channel=None,
              divergences=(Divergence("submitted", "backend_only"),)),
-        Case("202610010906", is_mature=False, truths={"booked": "pending"}),
+        Case("202610010906", is_mature=False, truths={"booked": "pending"}, divergences=(
+            Divergence("paid", "amount_mismatch", "verified", "coupon", 12_000),)),
     ]  # fmt: skip
     for number in range(20):
         key = f"20261001{8000 + number}"
@@ -213,6 +214,11 @@ def test_the_bands_of_a_leak_add_up_to_it(page: str) -> None:
                      "reflowed": 0}  # fmt: skip
 
 
+def test_a_claim_that_nobody_answers_leaks_as_such(page: str) -> None:
+    flow = drawings(page, "wide")[0]
+    assert "Surface only" in {text.text for text in flow.iter("text")}
+
+
 def test_the_flow_ends_with_the_cases_that_closed(page: str, published: Path) -> None:
     *_, last = marks(page, "data-stage")
     [(closed,)] = ask(
@@ -299,6 +305,7 @@ def test_days_bear_their_share_and_a_day_without_cases_breaks_the_line(
     ]
     assert shown == expected
     assert str(FIRST_DAY + timedelta(days=2)) not in {day for day, _, _ in shown}
+    assert sum(m.get("class") == "line" for svg in drawings(page, "wide") for m in svg) == 2
     for mark in marks(page, "data-diverging"):
         interval = wilson_interval(
             int(mark.get("data-diverging", "")), int(mark.get("data-claimed", ""))
