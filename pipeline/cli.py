@@ -129,17 +129,21 @@ def build(
     from pipeline.build import build as run
     from pipeline.terminal import BuildProgress, open_console, print_summary, without_chatter
 
-    progress = BuildProgress(open_console(is_for_progress=True))
-    with without_chatter():
+    console = open_console(is_for_progress=True)
+    with BuildProgress(console) as progress, without_chatter():
         summary = run(loaded, days=days, progress=progress)
     if is_json:
         import dataclasses
         import json
 
-        written = json.dumps(dataclasses.asdict(summary), default=str, ensure_ascii=False, indent=1)
-        sys.stdout.write(written + "\n")
+        told = dataclasses.asdict(summary)
+        sys.stdout.write(json.dumps(told, default=_to_json, ensure_ascii=False, indent=1) + "\n")
     else:
         print_summary(open_console(), summary)
+
+
+def _to_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def choose_days(
@@ -233,7 +237,8 @@ def simulate(
     from pipeline.demo import run_beside, simulate_company
     from pipeline.terminal import open_console
 
-    simulate_company(folder, seed=seed, days=days, orders=orders, console=open_console())
+    console = open_console(is_for_progress=bool(command))
+    simulate_company(folder, seed=seed, days=days, orders=orders, console=console)
     if command:
         raise typer.Exit(run_beside(folder, command))
 

@@ -86,8 +86,8 @@ def show(
     _start_afresh(load_company(folder, data=data).data)
     with running_systems(folder) as systems:
         company = load_company(folder, data=data)  # it names the servers' addresses
-        with without_chatter():
-            summary = build(company, progress=BuildProgress(console))
+        with BuildProgress(console) as progress, without_chatter():
+            summary = build(company, progress=progress)
         messages = list(systems.robot_messages)
     print_summary(console, summary)
     _print_messages(console, messages)

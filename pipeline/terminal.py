@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -79,16 +81,37 @@ def line(text: str, style: str = "") -> Text:
 
 
 class BuildProgress:
-    """Prints a line as each step of a build ends."""
+    """Prints a line as each step of a build ends, and on a terminal shows the one that runs.
+
+    A context manager, so that what is shown of a running step is gone when the build ends.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._running = Spinner("dots")
+        # Without redirection: a Live that takes over standard output would bring the chatter back.
+        self._live = Live(
+            self._running,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> BuildProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
+        step = progress.stage if progress.stage != "landing" else f"landing {progress.step}"
         mark = STATE_MARKS.get(progress.state)
         if mark is None:
+            self._running.update(text=Text(step))
             return
-        step = progress.stage if progress.stage != "landing" else f"landing {progress.step}"
         told = progress.told.split("\n")[0]
         self._console.print(line(f"{mark} {step:<28} {progress.seconds:6.1f} s  {told}"))
 
