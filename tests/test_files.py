@@ -169,6 +169,14 @@ def test_a_quote_left_open_costs_its_own_row_only(tmp_path: Path) -> None:
     assert "a quote left open" in first.rejected[0].reason
 
 
+def test_a_quote_left_open_in_the_last_field_swallows_no_rows(tmp_path: Path) -> None:
+    lines = [*CONTACT_LINES[:2], CONTACT_LINES[2].replace(",接口", ',"接口'), CONTACT_LINES[3]]
+    write_contacts(tmp_path, "\n".join(lines).encode())
+    first, second, _ = open_contacts(tmp_path).extract(DAYS)
+    assert (ids(first), ids(second)) == (["c1"], ["c3"])
+    assert [row.place for row in first.rejected] == ["会员_20261003.csv:3"]
+
+
 def test_line_numbers_count_line_breaks_inside_fields(tmp_path: Path) -> None:
     lines = [
         CONTACT_LINES[0],
@@ -422,7 +430,7 @@ def test_a_canonical_drop_lands_as_it_is_day_by_day(
     landing = Landing(tmp_path / "landing", hash_key=b"0123456789abcdef")
     with caplog.at_level(logging.WARNING):
         extracts = list(source.extract(DAYS))
-        list(source.extract(DAYS))
+        source.probe()
     batches = [landing.land(source.table, extract, connector="files") for extract in extracts]
     assert [ids(extract, "erp_order_no") for extract in extracts] == [["S1"], ["S2"], ["S3"]]
     assert [batch.sums["amount_fen"] for batch in batches] == [1234, 5, 7]
@@ -457,6 +465,24 @@ def test_a_manifest_tells_how_far_a_drop_is_complete_and_later_rows_still_land(
     manifest.write_text("table,complete_until\nerp_orders,yesterday\n")
     with pytest.raises(PermanentSourceError, match=r"_manifest.csv:2: .* found 'yesterday'"):
         list(open_files(tmp_path, "erp_orders", files=name).extract(DAYS))
+
+
+def test_words_that_a_data_frame_made_floats_are_still_known(tmp_path: Path) -> None:
+    frame = ORDERS.assign(state=[1.0, None, 2.0], sold=[0.1, 199.9, 7.0])
+    frame.to_parquet(tmp_path / "orders.parquet")
+    columns = {name: name for name in ("erp_order_no", "ordered_at", "created_at", "updated_at")}
+    mapping = columns | {
+        "state": {"from": "state", "values": {"1": "paid", "2": "done"}},
+        "amount_fen": {"from": "sold", "unit": "yuan"},
+    }
+    source = open_files(tmp_path, "erp_orders", files="orders.parquet", columns=mapping)
+    extracts = list(source.extract(DAYS))
+    assert [extract.rows.column("state").to_pylist() for extract in extracts] == [
+        ["paid"], [None], ["done"],
+    ]  # fmt: skip
+    assert [extract.rows.column("amount_fen").to_pylist() for extract in extracts] == [
+        [10], [19990], [700],
+    ]  # fmt: skip
 
 
 def test_the_last_day_of_a_drop_carries_the_whole_of_what_its_manifest_tells(
