@@ -72,8 +72,11 @@ COMPLETE = Suite(
     frame="""
         select
             (
-                select coalesce(sum(amount_fen), 0)::bigint
-                from marts.fct_cases where is_claimed
+                -- An amount that the front end did not say is in the case, not in its claim.
+                select coalesce(sum(fct_case_legs.evidence_amount_fen), 0)::bigint
+                from marts.fct_case_legs
+                inner join marts.fct_cases using (case_id)
+                where fct_case_legs.leg = 'submitted' and fct_cases.is_claimed
             ) - (
                 select coalesce(sum(amount_fen), 0)::bigint
                 from marts.rpt_bridge_daily where step = 'surface_total'
