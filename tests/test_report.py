@@ -71,8 +71,9 @@ def two_lines() -> list[Case]:
         Case("202610010904", is_claimed=False, is_abandoned=True),
         Case("202610010905", is_claimed=False, is_backend_only=True, channel=None,
              divergences=(Divergence("submitted", "backend_only"),)),
-        Case("202610010906", is_mature=False, truths={"booked": "pending"}, divergences=(
-            Divergence("paid", "amount_mismatch", "verified", "coupon", 12_000),)),
+        Case("202610010906", day=FIRST_DAY + timedelta(days=4), is_mature=False,
+             truths={"booked": "pending"}, divergences=(
+                 Divergence("paid", "amount_mismatch", "verified", "coupon", 12_000),)),
     ]  # fmt: skip
     for number in range(20):
         key = f"20261001{8000 + number}"
@@ -315,6 +316,19 @@ def test_days_bear_their_share_and_a_day_without_cases_breaks_the_line(
             interval.low,
             interval.high,
         )
+
+
+def test_a_day_with_young_cases_is_no_part_of_the_line(tmp_path: Path) -> None:
+    cases = [
+        Case(f"2026100{day}{number:04d}", day=FIRST_DAY + timedelta(days=day),
+             is_mature=(day, number) != (3, 0))
+        for day in range(4) for number in range(5)
+    ]  # fmt: skip
+    page = render(tmp_path, cases)
+    dots = {m.get("data-day"): m.get("class") for m in marks(page, "data-diverging")}
+    assert list(dots.values()) == ["ink", "ink", "ink", "unripe-dot"]
+    [shade] = marks(page, "data-maturity")
+    assert (shade.get("data-day"), shade.get("data-maturity")) == ("2026-10-04", "0.8")
 
 
 def test_the_bridge_bears_every_step_and_a_residual_of_nothing(page: str) -> None:

@@ -273,7 +273,7 @@ def name_line(line: str) -> Words:
 def name_owners(owners: str) -> Words:
     """Comma-separated owner names; divergences without one say so."""
     if not owners:
-        return Words("未指定负责人", "nobody named")
+        return Words("未指定负责人", "Nobody named")
     named = [COMMON_OWNERS.get(owner) or _as_written(owner) for owner in owners.split(",")]
     return Words("、".join(n.zh for n in named), ", ".join(n.en for n in named))
 

@@ -10,6 +10,7 @@ TITLE = Words("逐环节的宣称与核实", "Claimed and verified, leg by leg")
 WIDTH = 560.0
 VERIFIED = Words("后台核实", "Verified by the back end")
 CLAIMED_ONLY = Words("仅前端宣称", "Claimed only")
+OPTIONAL = Words("非必备环节", "not mandatory")
 
 
 def draw_funnel(steps: list[FunnelStep]) -> Markup:
@@ -33,7 +34,7 @@ def _draw(
     canvas = Canvas(width, 34 + row * len(steps), TITLE, css=css)
     most = max(step.claimed_count for step in steps)
     room = width - left - 76
-    _draw_legend(canvas, left)
+    _draw_legend(canvas, left, has_optional=not all(step.is_mandatory for step in steps))
     for index, step in enumerate(steps):
         y = 34 + row * index
         top = y if left else y + 22
@@ -84,9 +85,12 @@ def _draw_bar(
         canvas.write(x + 9, y + height / 2 + 5, written, css="figure on-ink strong")
 
 
-def _draw_legend(canvas: Canvas, left: float) -> None:
+def _draw_legend(canvas: Canvas, left: float, *, has_optional: bool) -> None:
     canvas.draw("rect", x=left, y=4.0, width=12.0, height=12.0, css="ink")
     canvas.write(left + 18, 14.0, VERIFIED, css="small muted")
-    canvas.draw("rect", x=left + 190, y=4.0, width=12.0, height=12.0, css="claimed-only")
-    canvas.hatch(left + 190, 4.0, 12.0, 12.0, css="hatch")
-    canvas.write(left + 208, 14.0, CLAIMED_ONLY, css="small muted")
+    canvas.draw("rect", x=left + 158, y=4.0, width=12.0, height=12.0, css="claimed-only")
+    canvas.hatch(left + 158, 4.0, 12.0, 12.0, css="hatch")
+    canvas.write(left + 176, 14.0, CLAIMED_ONLY, css="small muted")
+    if has_optional:
+        canvas.draw("rect", x=left + 262, y=4.0, width=12.0, height=12.0, css="ink optional")
+        canvas.write(left + 280, 14.0, OPTIONAL, css="small muted")

@@ -15,7 +15,7 @@ WIDTH = 580.0
 # Css classes heat0 .. heat7, from pale red to deep green. The steps narrow towards the top, because
 # whether an integration carries is decided between 90 % and 100 %.
 HEAT_FLOORS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
-LEGEND = Words("宣称成交单中有后台记录的占比", "share of claimed cases with a record")
+LEGEND = Words("宣称成交单中有后台记录的占比，%", "% of claimed cases with a record")
 WEAKEST = Words("最弱的必备环节", "weakest mandatory leg")
 
 
@@ -114,9 +114,7 @@ def _draw_cell(
         data_claimed=cell.claimed_count,
         data_verified=cell.verified_count,
     )
-    written = write_percent(cell.rate, decimals=1 if column > 56 else 0)
-    if column <= 40:
-        written = written.removesuffix("%")
+    written = write_percent(cell.rate, decimals=1 if column > 40 else 0).removesuffix("%")
     css = f"figure strong on-heat{heat}"
     canvas.write(centre, y + row / 2 + 5, written, css=css, text_anchor="middle")
 

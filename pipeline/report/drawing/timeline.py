@@ -82,6 +82,9 @@ def _draw(
     _draw_days(canvas, points, frame, most_days)
     for run in _runs(points):
         _draw_run(canvas, points, run, frame)
+    for index, point in enumerate(points):
+        if point.diverging:
+            _draw_dot(canvas, points, index, frame)
     _draw_worst(canvas, points, frame)
     _write_last(canvas, points, frame)
     return canvas.render()
@@ -93,10 +96,10 @@ def _share_ticks(points: list[DayPoint]) -> list[float]:
 
 
 def _runs(points: list[DayPoint]) -> list[list[int]]:
-    """Stretches of days that have a rate: the line breaks where there is none."""
+    """Stretches of ripe days that have a rate: the line breaks where there is none."""
     runs: list[list[int]] = [[]]
     for index, point in enumerate(points):
-        if point.diverging:
+        if point.diverging and point.is_ripe:
             runs[-1].append(index)
         elif runs[-1]:
             runs.append([])
@@ -112,7 +115,7 @@ def _interval(point: DayPoint) -> RateInterval:
 def _draw_unripe(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
     """Shade the days on which some cases are still too young to judge."""
     step = (frame.right - frame.left) / max(len(points) - 1, 1)
-    unripe = [i for i, p in enumerate(points) if p.maturity is not None and p.maturity < 1]
+    unripe = [i for i, p in enumerate(points) if p.maturity is not None and not p.is_ripe]
     for index in unripe:
         x = max(frame.x(index) - step / 2, frame.left)
         width = min(frame.x(index) + step / 2, frame.right) - x
@@ -133,7 +136,10 @@ def _draw_unripe(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
 
 
 def _draw_days(canvas: Canvas, points: list[DayPoint], frame: _Frame, most_days: int) -> None:
-    every = next(n for n in (1, 2, 3, 5, 7, 14, 30, 61, 92, 366) if len(points) / n <= most_days)
+    every = next(
+        (n for n in (1, 2, 3, 5, 7, 14, 30, 61, 92) if len(points) / n <= most_days),
+        len(points) // most_days + 1,
+    )
     for index in range(0, len(points), every):
         day = points[index].day
         x = frame.x(index)
@@ -160,31 +166,33 @@ def _draw_run(canvas: Canvas, points: list[DayPoint], run: list[int], frame: _Fr
         canvas.draw("path", d=join_points(middle), css="line")
     else:
         canvas.draw("path", d=join_points([upper[0], lower[0]]), css="line")
-    for index, interval in zip(run, intervals, strict=True):
-        point = points[index]
-        canvas.draw(
-            "circle",
-            title=write_day(point.day)
-            + Words("：背离 ", ": ")
-            + f"{write_count(point.diverging_count)} / {write_count(point.claimed_count)}"
-            + f" = {write_percent(interval.rate)} ({write_interval(interval.low, interval.high)})"
-            + Words(f"，未闭环 {point.open_count}", f" diverging, {point.open_count} not closed"),
-            cx=frame.x(index),
-            cy=frame.y(interval.rate),
-            r=2.2 if len(run) > 1 else 4.5,
-            css="ink",
-            data_day=point.day,
-            data_claimed=point.claimed_count,
-            data_diverging=point.diverging_count,
-            data_open=point.open_count,
-            data_low=interval.low,
-            data_high=interval.high,
-        )
+
+
+def _draw_dot(canvas: Canvas, points: list[DayPoint], index: int, frame: _Frame) -> None:
+    point, interval = points[index], _interval(points[index])
+    canvas.draw(
+        "circle",
+        title=write_day(point.day)
+        + Words("：背离 ", ": ")
+        + f"{write_count(point.diverging_count)} / {write_count(point.claimed_count)}"
+        + f" = {write_percent(interval.rate)} ({write_interval(interval.low, interval.high)})"
+        + Words(f"，未闭环 {point.open_count}", f" diverging, {point.open_count} not closed"),
+        cx=frame.x(index),
+        cy=frame.y(interval.rate),
+        r=2.6,
+        css="ink" if point.is_ripe else "unripe-dot",
+        data_day=point.day,
+        data_claimed=point.claimed_count,
+        data_diverging=point.diverging_count,
+        data_open=point.open_count,
+        data_low=interval.low,
+        data_high=interval.high,
+    )
 
 
 def _draw_worst(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
     """Name the day that is worst beyond doubt: the one with the highest lower bound."""
-    judged = [index for index, point in enumerate(points) if point.diverging]
+    judged = [index for run in _runs(points) for index in run]
     if len(judged) < 2:
         return
     worst = max(judged, key=lambda index: (_interval(points[index]).low, -index))
@@ -205,21 +213,25 @@ def _draw_worst(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
 
 
 def _write_last(canvas: Canvas, points: list[DayPoint], frame: _Frame) -> None:
-    last = max((index for index, point in enumerate(points) if point.diverging), default=None)
-    if last is None:
+    runs = _runs(points)
+    if not runs:
         return
+    last = runs[-1][-1]
     interval, point = _interval(points[last]), points[last]
     y, open_y = frame.y(interval.rate), frame.y(point.open_count / point.claimed_count)
     if open_y - y < 30:  # two labels of two lines each need their room
         y, open_y = min(y, frame.bottom - 34), max(open_y, min(y, frame.bottom - 34) + 30)
-    x = frame.right + 9
-    canvas.write(x, y, write_percent(interval.rate), css="strong figure")
-    canvas.write(x, y + 13, Words("有背离", "diverging"), css="tiny muted")
+    x = frame.x(last) + 9
+    canvas.write(x, y, write_percent(interval.rate), css="strong figure halo")
+    canvas.write(x, y + 13, Words("有背离", "diverging"), css="tiny muted halo")
     if point.open_count != point.diverging_count:
         canvas.write(
-            x, open_y, write_percent(point.open_count / point.claimed_count), css="figure leak-text"
+            x,
+            open_y,
+            write_percent(point.open_count / point.claimed_count),
+            css="figure leak-text halo",
         )
-        canvas.write(x, open_y + 13, Words("未闭环", "not closed"), css="tiny muted")
+        canvas.write(x, open_y + 13, Words("未闭环", "not closed"), css="tiny muted halo")
 
 
 def draw_spark(figure: ClassFigure, points: list[DayPoint]) -> Markup:

@@ -47,6 +47,14 @@ class DayPoint:
     diverging: RateInterval | None
     maturity: float | None
 
+    @property
+    def is_ripe(self) -> bool:
+        """Whether every case of the day is old enough to judge.
+
+        Where some are not, the judged ones are those that closed early: their rate flatters.
+        """
+        return self.maturity == 1
+
 
 def figure_classes(marts: Marts) -> list[ClassFigure]:
     """The open divergences, the class with most money at stake first."""
