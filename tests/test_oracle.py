@@ -40,6 +40,11 @@ WORLDS = {
         ),
         Hand(zone=None, is_pandas=True, has_bom=True, as_lines=("erp_receipts",)),
     ),
+    "a company that shows neither its bill nor its customers": (
+        3,
+        Shape(orders=200, without=("pay_bill", "crm_contacts")),
+        Hand(),
+    ),
 }
 FLAGS = ("is_claimed", "is_abandoned", "is_backend_only", "is_mature", "is_closed")
 

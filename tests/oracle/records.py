@@ -196,7 +196,8 @@ class Gathered:
     def _receipts(self, case: CaseRecords, erp_order_no: str | None) -> list[Row]:
         """ "row with the payment's `transaction_id`, else of the ERP order".
 
-        Read as: a row that names another case's payment belongs to that case.
+        Read as: each row belongs to one case, that of its payment, else that of its ERP order,
+        else that of its order number.
         """
         transactions = {payment["transaction_id"] for payment in case.payments}
         found = [
@@ -207,15 +208,17 @@ class Gathered:
         found = found or self.find("erp_receipts", "erp_order_no", erp_order_no)
         if not found and case.has_key:
             found = self.find("erp_receipts", "order_no", case.number)
-        return _sorted((row for row in found if self._may_belong(row, case.number)), "received_at")
+        own = [row for row in found if case.number in self._cases_of(row)]
+        return _sorted(own, "received_at")
 
-    def _may_belong(self, receipt: Row, number: str) -> bool:
-        payers = {
-            row["order_no"]
-            for row in self.find("pay_bill", "transaction_id", receipt.get("transaction_id"))
-            if _is_payment(row)
-        }
-        return not payers or number in payers
+    def _cases_of(self, receipt: Row) -> set[str]:
+        payments = self.find("pay_bill", "transaction_id", receipt["transaction_id"])
+        orders = self.find("erp_orders", "erp_order_no", receipt["erp_order_no"])
+        return (
+            {row["order_no"] for row in payments if _is_payment(row)}
+            or {row["order_no"] or row["erp_order_no"] for row in orders}
+            or {receipt["order_no"]}
+        )
 
     def _erp_refunds(self, case: CaseRecords, erp_order_no: str | None) -> list[Row]:
         """The ERP's refunds that any key ties to the case, each once."""

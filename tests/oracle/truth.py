@@ -217,22 +217,17 @@ class CaseTruth:
     def due_messages(self) -> list[Row]:
         """ "`messages` row for this case and a due node".
 
-        Read as: the shipping notice whenever sent; once the parcel left, any other message but
-        marketing that was sent since the window opened.
+        Read as: the shipping notice whenever sent; any other message but marketing that was sent
+        (or, never sent, was due) since the parcel left.
         """
-        has_left = self.legs["fulfilled"].has_evidence
-        opens = self._anchor("notified") - SKEW
-        return [
-            row
-            for row in self.case.messages
-            if row.get("node") == "shipping_notice"
-            or (
-                has_left
-                and row.get("node") != "marketing"
-                and row.get("sent_at") is not None
-                and row["sent_at"] >= opens
-            )
-        ]
+        left_at = self.legs["fulfilled"].at
+        due = []
+        for row in self.case.messages:
+            at = row["sent_at"] or row["due_at"] or row["status_at"]
+            is_since = left_at is not None and at is not None and at >= left_at - SKEW
+            if row["node"] == "shipping_notice" or (is_since and row["node"] != "marketing"):
+                due.append(row)
+        return due
 
     def _made_by(self, table: str, rows: Sequence[Row]) -> str:
         """ "A record is `human` made when its actor is not in the contract's list of interface
@@ -313,11 +308,11 @@ class CaseTruth:
         if name in ("fulfilled", "reflowed", "notified") and not shipped(case):
             # "of a case cancelled or fully refunded before shipment"
             is_cancelled = case.order is not None and case.order["state"] == "cancelled"
-            is_refunded = (
-                self.bill_fen is not None
-                and self.bill_refund_fen is not None
-                and self.bill_refund_fen >= self.bill_fen
-            )
+            # read as: by the bill; where it has no payment, by the ERP
+            refunded, paid = self.bill_refund_fen, self.bill_fen
+            if paid is None:
+                refunded, paid = total(case.erp_refunds, "amount_fen"), self.erp_fen
+            is_refunded = refunded is not None and paid is not None and refunded >= paid
             return is_cancelled or is_refunded
         return False
 
