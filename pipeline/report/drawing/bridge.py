@@ -61,7 +61,7 @@ def _draw(
             y + (15 if left else 13),
             _signed(step),
             text_anchor="end",
-            css=f"figure {emphasis} {_tone(step)}",
+            css=f"figure halo {emphasis} {_tone(step)}",
         )
         canvas.write(
             width,
