@@ -83,9 +83,14 @@ class FileSource:
         return f"{names}: {mapped.rows.num_rows} rows{refused}"
 
     def last_day(self) -> date | None:
-        """The day of the newest file; of a drop, the last day of any of its tables."""
+        """The day of the newest file; of a drop, the last day of any of its tables.
+
+        Where the company has a last day that is the drop's too, and no other table need be read.
+        """
         if self._is_dated:
             return self._newest()[0]
+        if self._company.last_day is not None:
+            return self._company.last_day
         days = (pc.max(source._drop.rows.column(DAY)).as_py() for source in self._whole_drop())
         return max((day for day in days if day), default=None)
 
