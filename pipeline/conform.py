@@ -148,8 +148,14 @@ def _value_sql(column: Column, kind: pa.DataType | None) -> tuple[str, str]:
         name = f'"{column.name}"'
         return (name if kind.tz else f"timezone('UTC', {name})"), f"{name}::varchar"
     if column.kind == "integer":
-        number = f"try_cast({text} as decimal(38, 9))"
-        return f"case when {number} = trunc({number}) then try_cast({number} as bigint) end", text
+        # A cast of "1234.6" to bigint rounds; one to a wide decimal takes a hundred times as long.
+        number = f"try_cast({text} as decimal(18, 4))"
+        whole = f"when regexp_full_match({text}, '[+-]?\\d+') then try_cast({text} as bigint)"
+        return f"case {whole} when {number} = trunc({number}) then {number}::bigint end", text
+    if column.kind == "instant":
+        # ISO 8601 allows an instant to the minute, DuckDB does not.
+        minute = r"'^(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2})(Z|[+-]\d{2}:?\d{2})?$'"
+        return rf"try_cast(regexp_replace({text}, {minute}, '\1:00\2') as timestamptz)", text
     return f"try_cast({text} as {target})", text
 
 

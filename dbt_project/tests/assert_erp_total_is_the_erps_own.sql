@@ -1,23 +1,30 @@
 -- The bridge ends at what the ERP itself holds, not at what the cases remembered of it. Returns a
 -- row when the sum over the bridge is not the sum over the sales orders that belong to cases.
-with bridge as (
+with orders as (
+    select * from {{ ref('stg_erp__orders') }}
+    where state not in ('draft', 'cancelled')
+),
+
+cases as (
+    select * from {{ ref('fct_cases') }}
+),
+
+bridge_total as (
     select coalesce(sum(amount_fen), 0) as total_fen
     from {{ ref('rpt_bridge_daily') }}
     where step = 'erp_total'
 ),
 
-orders as (
+orders_total as (
     select coalesce(sum(orders.amount_fen), 0) as total_fen
-    from {{ ref('stg_erp__orders') }} as orders
-    where
-        orders.state not in ('draft', 'cancelled')
-        and 'order:' || coalesce(orders.order_no, orders.erp_order_no)
-        in (select case_id from {{ ref('fct_cases') }})
+    from orders
+    inner join cases
+        on 'order:' || coalesce(orders.order_no, orders.erp_order_no) = cases.case_id
 )
 
 select
-    bridge.total_fen as bridge_total_fen,
-    orders.total_fen as orders_total_fen
-from bridge
-cross join orders
-where bridge.total_fen is distinct from orders.total_fen
+    bridge_total.total_fen as bridge_total_fen,
+    orders_total.total_fen as orders_total_fen
+from bridge_total
+cross join orders_total
+where bridge_total.total_fen is distinct from orders_total.total_fen

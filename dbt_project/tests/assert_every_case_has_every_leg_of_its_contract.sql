@@ -1,18 +1,25 @@
 -- A leg that is missing could not diverge. Returns cases whose legs are not those of the contract
 -- of their line (or of the default contract).
 with contracts as (
-    select business_line, count(*) as legs_count
+    select
+        business_line,
+        count(*) as legs_count
     from {{ ref('stg_company__loop_legs') }}
     where loop = 'order'
     group by business_line
 ),
 
 cases as (
-    select case_id, business_line from {{ ref('fct_cases') }}
+    select
+        case_id,
+        business_line
+    from {{ ref('fct_cases') }}
 ),
 
 legs as (
-    select case_id, count(*) as legs_count
+    select
+        case_id,
+        count(*) as legs_count
     from {{ ref('fct_case_legs') }}
     group by case_id
 )

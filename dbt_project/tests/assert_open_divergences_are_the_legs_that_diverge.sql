@@ -1,14 +1,30 @@
 -- Open findings and diverging legs are the same set. Returns what stands in one of them only.
 with findings as (
-    select case_id, leg, divergence from {{ ref('fct_divergences') }}
+    select
+        case_id,
+        leg,
+        divergence
+    from {{ ref('fct_divergences') }}
     where healed_at is null
 ),
 
 legs as (
-    select case_id, leg, divergence from {{ ref('fct_case_legs') }}
+    select
+        case_id,
+        leg,
+        divergence
+    from {{ ref('fct_case_legs') }}
     where divergence <> 'none'
 )
 
-(select * from findings except select * from legs)
+(
+    select * from findings
+    except
+    select * from legs
+)
 union all
-(select * from legs except select * from findings)
+(
+    select * from legs
+    except
+    select * from findings
+)

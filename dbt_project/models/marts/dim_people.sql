@@ -3,7 +3,8 @@ with people as (
 ),
 
 contacts as (
-    select * from {{ ref('int_contacts__identified') }} where contact_rank = 1
+    select * from {{ ref('int_contacts__identified') }}
+    where contact_rank = 1
 ),
 
 sessions as (
@@ -33,7 +34,10 @@ identifiers as (
 ),
 
 first_sessions as (
-    select person_id, min(started_at) as first_session_at from sessions
+    select
+        person_id,
+        min(started_at) as first_session_at
+    from sessions
     where person_id is not null
     group by person_id
 ),

@@ -30,7 +30,8 @@ broken as (
 ),
 
 first_broken as (
-    select * from broken where broken_rank = 1
+    select * from broken
+    where broken_rank = 1
 ),
 
 -- A leg that is not owed stands in no case's way.
@@ -38,7 +39,9 @@ totals as (
     select
         case_id,
         min(
-            case when is_mandatory and truth not in ('verified', 'late', 'not_due') then 0 else 1 end
+            case
+                when is_mandatory and truth not in ('verified', 'late', 'not_due') then 0 else 1
+            end
         ) = 1 as has_all_mandatory,
         min(case when is_mandatory and not is_window_passed then 0 else 1 end) = 1
             as has_all_windows_passed,
@@ -103,8 +106,9 @@ joined as (
     left join first_broken on cases.case_id = first_broken.case_id
     left join contacts on cases.case_id = contacts.case_id
     left join sessions
-        on cases.session_id = sessions.session_id
-        and cases.business_line = sessions.business_line
+        on
+            cases.session_id = sessions.session_id
+            and cases.business_line = sessions.business_line
     cross join run
 )
 

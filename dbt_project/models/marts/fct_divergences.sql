@@ -6,7 +6,8 @@
 ) }}
 
 with legs as (
-    select * from {{ ref('fct_case_legs') }} where divergence <> 'none'
+    select * from {{ ref('fct_case_legs') }}
+    where divergence <> 'none'
 ),
 
 run as (
@@ -17,13 +18,13 @@ known as (
     {% if is_incremental() -%}
     select * from {{ this }}
     {%- else -%}
-    select
-        cast(null as varchar) as case_id,
-        cast(null as varchar) as leg,
-        cast(null as varchar) as divergence,
-        cast(null as timestamptz) as first_seen_at,
-        cast(null as timestamptz) as healed_at
-    where false
+        select
+            cast(null as varchar) as case_id,
+            cast(null as varchar) as leg,
+            cast(null as varchar) as divergence,
+            cast(null as timestamptz) as first_seen_at,
+            cast(null as timestamptz) as healed_at
+        where false
     {%- endif %}
 ),
 
@@ -54,12 +55,13 @@ found as (
                 when known.healed_at is null and known.divergence = legs.divergence
                     then known.first_seen_at
             end,
-            legs.as_of
+            run.as_of
         ) as first_seen_at,
-        legs.as_of as last_seen_at,
+        run.as_of as last_seen_at,
         cast(null as timestamptz) as healed_at,
-        legs.as_of
+        run.as_of
     from legs
+    cross join run
     left join known on legs.case_id = known.case_id and legs.leg = known.leg
 )
 

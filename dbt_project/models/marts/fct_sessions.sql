@@ -9,7 +9,8 @@ cases as (
 ),
 
 tracking as (
-    select * from {{ ref('stg_company__watermarks') }} where table_name = 'tracking_events'
+    select * from {{ ref('stg_company__watermarks') }}
+    where table_name = 'tracking_events'
 ),
 
 run as (
@@ -59,8 +60,9 @@ joined as (
         run.as_of
     from sessions
     left join session_cases
-        on sessions.session_id = session_cases.session_id
-        and sessions.business_line = session_cases.business_line
+        on
+            sessions.session_id = session_cases.session_id
+            and sessions.business_line = session_cases.business_line
     cross join tracking
     cross join run
 )

@@ -61,9 +61,10 @@ joined as (
         run.as_of
     from summed
     inner join cells
-        on summed.business_day = cells.business_day
-        and summed.business_line = cells.business_line
-        and summed.channel = cells.channel
+        on
+            summed.business_day = cells.business_day
+            and summed.business_line = cells.business_line
+            and summed.channel = cells.channel
     left join steps on summed.step = steps.step
     cross join run
 )

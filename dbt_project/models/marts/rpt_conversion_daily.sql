@@ -34,7 +34,8 @@ session_days as (
             as reached_count,
         sum(
             case
-                when is_mature and (has_checkout or has_pay_start)
+                when
+                    is_mature and (has_checkout or has_pay_start)
                     and not has_pay_success and not verified_converted
                     then 1
                 else 0
@@ -70,9 +71,17 @@ case_days as (
 ),
 
 cells as (
-    select business_day, business_line, channel from session_days
+    select
+        business_day,
+        business_line,
+        channel
+    from session_days
     union
-    select business_day, business_line, channel from case_days
+    select
+        business_day,
+        business_line,
+        channel
+    from case_days
 ),
 
 counted as (
@@ -99,13 +108,15 @@ counted as (
         coalesce(case_days.closed_fen, 0) as closed_fen
     from cells
     left join session_days
-        on cells.business_day = session_days.business_day
-        and cells.business_line = session_days.business_line
-        and cells.channel = session_days.channel
+        on
+            cells.business_day = session_days.business_day
+            and cells.business_line = session_days.business_line
+            and cells.channel = session_days.channel
     left join case_days
-        on cells.business_day = case_days.business_day
-        and cells.business_line = case_days.business_line
-        and cells.channel = case_days.channel
+        on
+            cells.business_day = case_days.business_day
+            and cells.business_line = case_days.business_line
+            and cells.channel = case_days.channel
 ),
 
 rated as (

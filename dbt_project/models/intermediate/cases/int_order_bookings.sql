@@ -31,7 +31,8 @@ ranked as (
         row_number() over (partition by case_no order by created_at, erp_order_no) as booking_rank,
         count(*) over (partition by case_no) as bookings_count,
         max(case when state in ('paid', 'fulfilling', 'done') then 1 else 0 end)
-            over (partition by case_no) = 1 as is_paid_or_later,
+            over (partition by case_no)
+        = 1 as is_paid_or_later,
         min(ordered_at) over (partition by case_no) as first_ordered_at,
         cast(sum(amount_fen) over (partition by case_no) as bigint) as booked_total_fen
     from tracked

@@ -7,18 +7,27 @@ payments as (
 ),
 
 bookings as (
-    select * from {{ ref('int_order_bookings') }} where booking_rank = 1
+    select * from {{ ref('int_order_bookings') }}
+    where booking_rank = 1
 ),
 
 events as (
     select * from {{ ref('stg_tracking__events') }}
 ),
 
+orders as (
+    select * from {{ ref('stg_erp__orders') }}
+    where order_no is not null
+),
+
+all_bookings as (
+    select * from {{ ref('int_order_bookings') }}
+),
+
 untracked_orders as (
-    select order_no from {{ ref('stg_erp__orders') }}
-    where
-        order_no is not null
-        and erp_order_no not in (select erp_order_no from {{ ref('int_order_bookings') }})
+    select orders.order_no from orders
+    left join all_bookings on orders.erp_order_no = all_bookings.erp_order_no
+    where all_bookings.erp_order_no is null
 ),
 
 front_end as (
@@ -28,27 +37,35 @@ front_end as (
 ),
 
 tracked_apps as (
-    select distinct app_id from events where app_id is not null
+    select distinct app_id from events
+    where app_id is not null
 ),
 
--- A payment that no event and no booking knows is a case where its app is one we track.
-lone_payments as (
+app_tracking as (
+    select count(*) = 0 as names_no_app from tracked_apps
+),
+
+-- A payment is a case, also where nothing else knows it, if its app is one that we track.
+tracked_payments as (
     select payments.order_no
     from payments
     left join untracked_orders on payments.order_no = untracked_orders.order_no
+    left join tracked_apps on payments.app_id = tracked_apps.app_id
+    cross join app_tracking
     where
         untracked_orders.order_no is null
         and (
             payments.app_id is null
-            or payments.app_id in (select app_id from tracked_apps)
-            or not exists (select 1 from tracked_apps)
+            or tracked_apps.app_id is not null
+            or app_tracking.names_no_app
         )
 ),
 
 case_numbers as (
-    select case_no from claims where has_order_act
+    select case_no from claims
+    where has_order_act
     union
-    select order_no from lone_payments
+    select order_no from tracked_payments
     union
     select case_no from bookings
 ),

@@ -18,7 +18,8 @@ ranked as (
 ),
 
 claim_events as (
-    select * from ranked where claim_rank = 1
+    select * from ranked
+    where claim_rank = 1
 ),
 
 totals as (

@@ -7,7 +7,8 @@ people as (
 ),
 
 contacts as (
-    select * from {{ ref('int_contacts__identified') }} where contact_rank = 1
+    select * from {{ ref('int_contacts__identified') }}
+    where contact_rank = 1
 ),
 
 bookings as (
@@ -16,20 +17,47 @@ bookings as (
 
 -- Every identifier a case brings, the front end's first.
 brought as (
-    select case_id, 1 as tier_rank, 'unionid' as tier, 'unionid:' || unionid as identifier
+    select
+        case_id,
+        1 as tier_rank,
+        'unionid' as tier,
+        'unionid:' || unionid as identifier
     from cases
     union all
-    select case_id, 2, 'openid', 'openid:' || openid from cases
+    select
+        case_id,
+        2,
+        'openid',
+        'openid:' || openid
+    from cases
     union all
-    select case_id, 2, 'openid', 'openid:' || payer_openid from cases
+    select
+        case_id,
+        2,
+        'openid',
+        'openid:' || payer_openid
+    from cases
     union all
-    select case_id, 3, 'member_no', 'member_no:' || member_no from cases
+    select
+        case_id,
+        3,
+        'member_no',
+        'member_no:' || member_no
+    from cases
     union all
-    select cases.case_id, 4, 'phone', 'phone:' || bookings.phone_hash
+    select
+        cases.case_id,
+        4,
+        'phone',
+        'phone:' || bookings.phone_hash
     from cases
     inner join bookings on cases.case_no = bookings.case_no
     union all
-    select cases.case_id, 5, 'customer_code', 'customer_code:' || bookings.customer_code
+    select
+        cases.case_id,
+        5,
+        'customer_code',
+        'customer_code:' || bookings.customer_code
     from cases
     inner join bookings on cases.case_no = bookings.case_no
 ),

@@ -39,4 +39,5 @@ ranked as (
     from due_messages
 )
 
-select * from ranked where message_rank = 1
+select * from ranked
+where message_rank = 1

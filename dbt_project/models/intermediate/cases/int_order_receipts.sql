@@ -3,7 +3,9 @@ with receipts as (
 ),
 
 payments as (
-    select transaction_id, min(order_no) as order_no
+    select
+        transaction_id,
+        min(order_no) as order_no
     from {{ ref('stg_wechat__pay_bill') }}
     where row_kind = 'payment'
     group by transaction_id
@@ -33,4 +35,5 @@ ranked as (
     where case_no is not null
 )
 
-select * from ranked where receipt_rank = 1
+select * from ranked
+where receipt_rank = 1

@@ -3,7 +3,8 @@ with cases as (
 ),
 
 wechat_orders as (
-    select * from {{ ref('stg_wechat__mp_orders') }} where order_state >= 2
+    select * from {{ ref('stg_wechat__mp_orders') }}
+    where order_state >= 2
 ),
 
 -- States that a customer is shown only once the goods have left.
@@ -41,4 +42,5 @@ ranked as (
     inner join cases on shown.case_no = cases.case_no
 )
 
-select * from ranked where reflow_rank = 1
+select * from ranked
+where reflow_rank = 1

@@ -1,5 +1,6 @@
 with bill as (
-    select * from {{ ref('stg_wechat__pay_bill') }} where row_kind = 'refund'
+    select * from {{ ref('stg_wechat__pay_bill') }}
+    where row_kind = 'refund'
 ),
 
 refund_documents as (
@@ -15,13 +16,19 @@ cases as (
 ),
 
 bill_refund_ids as (
-    select refund_id, min(order_no) as order_no from bill
+    select
+        refund_id,
+        min(order_no) as order_no
+    from bill
     where refund_id is not null
     group by refund_id
 ),
 
 bill_refund_nos as (
-    select refund_no, min(order_no) as order_no from bill
+    select
+        refund_no,
+        min(order_no) as order_no
+    from bill
     where refund_no is not null
     group by refund_no
 ),

@@ -24,4 +24,5 @@ ranked as (
     from matched
 )
 
-select * from ranked where shipment_rank = 1
+select * from ranked
+where shipment_rank = 1

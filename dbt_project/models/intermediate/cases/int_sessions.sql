@@ -47,11 +47,13 @@ ranked as (
 ),
 
 first_events as (
-    select * from ranked where event_rank = 1
+    select * from ranked
+    where event_rank = 1
 ),
 
 first_scenes as (
-    select * from ranked where scene_rank = 1
+    select * from ranked
+    where scene_rank = 1
 ),
 
 joined as (
@@ -65,11 +67,13 @@ joined as (
         coalesce(by_unionid.person_id, by_openid.person_id, by_member_no.person_id) as person_id
     from totals
     inner join first_events
-        on totals.session_id = first_events.session_id
-        and totals.business_line = first_events.business_line
+        on
+            totals.session_id = first_events.session_id
+            and totals.business_line = first_events.business_line
     inner join first_scenes
-        on totals.session_id = first_scenes.session_id
-        and totals.business_line = first_scenes.business_line
+        on
+            totals.session_id = first_scenes.session_id
+            and totals.business_line = first_scenes.business_line
     left join scenes on first_scenes.scene = cast(scenes.scene as varchar)
     left join people as by_unionid on 'unionid:' || totals.unionid = by_unionid.identifier
     left join people as by_openid on 'openid:' || totals.openid = by_openid.identifier

@@ -1,5 +1,9 @@
 with events as (
-    select distinct openid, unionid, member_no from {{ ref('stg_tracking__events') }}
+    select distinct
+        openid,
+        unionid,
+        member_no
+    from {{ ref('stg_tracking__events') }}
 ),
 
 contacts as (
@@ -11,30 +15,62 @@ identities as (
 ),
 
 orders as (
-    select distinct customer_code, phone_hash from {{ ref('stg_erp__orders') }}
+    select distinct
+        customer_code,
+        phone_hash
+    from {{ ref('stg_erp__orders') }}
 ),
 
 links as (
-    select 'unionid:' || unionid as left_identifier, 'openid:' || openid as right_identifier
+    select
+        'unionid:' || unionid as left_identifier,
+        'openid:' || openid as right_identifier
     from events
     union
-    select 'unionid:' || unionid, 'member_no:' || member_no from events
+    select
+        'unionid:' || unionid,
+        'member_no:' || member_no
+    from events
     union
-    select 'openid:' || openid, 'member_no:' || member_no from events
+    select
+        'openid:' || openid,
+        'member_no:' || member_no
+    from events
     union
-    select 'contact:' || contact_id, 'unionid:' || unionid from contacts
+    select
+        'contact:' || contact_id,
+        'unionid:' || unionid
+    from contacts
     union
-    select 'contact:' || contact_id, 'openid:' || openid from contacts
+    select
+        'contact:' || contact_id,
+        'openid:' || openid
+    from contacts
     union
-    select 'contact:' || contact_id, 'member_no:' || member_no from contacts
+    select
+        'contact:' || contact_id,
+        'member_no:' || member_no
+    from contacts
     union
-    select 'contact:' || contact_id, 'phone:' || phone_hash from contacts
+    select
+        'contact:' || contact_id,
+        'phone:' || phone_hash
+    from contacts
     union
-    select 'contact:' || contact_id, 'customer_code:' || customer_code from contacts
+    select
+        'contact:' || contact_id,
+        'customer_code:' || customer_code
+    from contacts
     union
-    select 'customer_code:' || customer_code, 'phone:' || phone_hash from orders
+    select
+        'customer_code:' || customer_code,
+        'phone:' || phone_hash
+    from orders
     union
-    select left_kind || ':' || left_value, right_kind || ':' || right_value from identities
+    select
+        left_kind || ':' || left_value,
+        right_kind || ':' || right_value
+    from identities
 ),
 
 known_links as (

@@ -1,4 +1,5 @@
-with recursive links as (
+{#- The linter does not know `using key` yet. -#}
+with recursive links as ( -- noqa: PRS
     select * from {{ ref('int_identifiers__linked') }}
 ),
 

@@ -99,13 +99,22 @@ explained as (
 
 movements as (
     select
-        case_id, business_day, business_line, channel, 'surface_total' as step,
-        surface_fen as amount_fen, 1 as cases_count
+        case_id,
+        business_day,
+        business_line,
+        channel,
+        'surface_total' as step,
+        surface_fen as amount_fen,
+        1 as cases_count
     from explained
     where is_claimed
     union all
     select
-        case_id, business_day, business_line, channel, step,
+        case_id,
+        business_day,
+        business_line,
+        channel,
+        step,
         matched_fen - surface_fen,
         matched_count - case when is_claimed then 1 else 0 end
     from explained
@@ -114,13 +123,22 @@ movements as (
         or matched_count <> case when is_claimed then 1 else 0 end
     union all
     select
-        case_id, business_day, business_line, channel, 'duplicate', repeated_fen, repeated_count
+        case_id,
+        business_day,
+        business_line,
+        channel,
+        'duplicate',
+        repeated_fen,
+        repeated_count
     from explained
     where repeated_count > 0
     union all
     -- An order that the ERP files under another day, line or channel leaves one cell ...
     select
-        case_id, case_day, case_line, case_channel,
+        case_id,
+        case_day,
+        case_line,
+        case_channel,
         case when channel <> case_channel then 'channel_mislabelled' else 'cut_off' end,
         -amount_fen,
         -1
@@ -129,14 +147,25 @@ movements as (
     union all
     -- ... and enters another.
     select
-        case_id, business_day, business_line, channel,
+        case_id,
+        business_day,
+        business_line,
+        channel,
         case when channel <> case_channel then 'channel_mislabelled' else 'cut_off' end,
         amount_fen,
         1
     from sold
     where (business_day, business_line, channel) <> (case_day, case_line, case_channel)
     union all
-    select case_id, business_day, business_line, channel, 'erp_total', amount_fen, 1 from sold
+    select
+        case_id,
+        business_day,
+        business_line,
+        channel,
+        'erp_total',
+        amount_fen,
+        1
+    from sold
 )
 
 select

@@ -12,7 +12,9 @@ joined as (
         leg_sources.leg,
         min(watermarks.complete_until) as judged_at,
         count(*) = sum(
-            case when watermarks.is_connected and watermarks.complete_until is not null then 1 else 0 end
+            case
+                when watermarks.is_connected and watermarks.complete_until is not null then 1 else 0
+            end
         ) as is_connected
     from leg_sources
     left join watermarks on leg_sources.table_name = watermarks.table_name

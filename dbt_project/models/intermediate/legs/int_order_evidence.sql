@@ -23,7 +23,8 @@ reflows as (
 ),
 
 notices as (
-    select * from {{ ref('int_order_notices') }} where status = 'success'
+    select * from {{ ref('int_order_notices') }}
+    where status = 'success'
 ),
 
 made_by as (
@@ -40,31 +41,66 @@ found as (
     from cases
     where not is_backend_only
     union all
-    select case_id, 'paid', paid_at, paid_ref, paid_amount_fen
+    select
+        case_id,
+        'paid',
+        paid_at,
+        paid_ref,
+        paid_amount_fen
     from cases
     where paid_ref is not null
     union all
-    select case_id, 'booked', booked_at, booked_ref, booked_amount_fen
+    select
+        case_id,
+        'booked',
+        booked_at,
+        booked_ref,
+        booked_amount_fen
     from cases
     where booked_ref is not null
     union all
     select
-        cases.case_id, 'received', receipts.received_at, receipts.source_ref,
+        cases.case_id,
+        'received',
+        receipts.received_at,
+        receipts.source_ref,
         receipts.received_fen
     from cases
     inner join receipts on cases.case_no = receipts.case_no
     union all
-    select cases.case_id, 'fulfilled', shipments.evidence_at, shipments.source_ref, null
+    select
+        cases.case_id,
+        'fulfilled',
+        shipments.evidence_at,
+        shipments.source_ref,
+        null
     from cases
     inner join shipments on cases.case_no = shipments.case_no
     union all
-    select case_id, 'known', known_at, known_ref, null
+    select
+        case_id,
+        'known',
+        known_at,
+        known_ref,
+        null
     from contacts
     where contact_id is not null
     union all
-    select case_id, 'reflowed', reflowed_at, reflowed_ref, null from reflows
+    select
+        case_id,
+        'reflowed',
+        reflowed_at,
+        reflowed_ref,
+        null
+    from reflows
     union all
-    select case_id, 'notified', message_at, source_ref, null from notices
+    select
+        case_id,
+        'notified',
+        message_at,
+        source_ref,
+        null
+    from notices
     union all
     -- Evidence of a refund is both rows; the later of the two completes it.
     select

@@ -5,7 +5,8 @@ with cases as (
 ),
 
 contracts as (
-    select * from {{ ref('stg_company__loop_legs') }} where loop = 'order'
+    select * from {{ ref('stg_company__loop_legs') }}
+    where loop = 'order'
 ),
 
 evidence as (
@@ -17,11 +18,13 @@ refunds as (
 ),
 
 ancestors as (
-    select * from {{ ref('leg_ancestors') }} where loop = 'order'
+    select * from {{ ref('leg_ancestors') }}
+    where loop = 'order'
 ),
 
 watermarks as (
-    select * from {{ ref('int_leg_watermarks') }} where loop = 'order'
+    select * from {{ ref('int_leg_watermarks') }}
+    where loop = 'order'
 ),
 
 source_watermarks as (
@@ -29,7 +32,8 @@ source_watermarks as (
 ),
 
 lines_with_contract as (
-    select distinct business_line from contracts where business_line is not null
+    select distinct business_line from contracts
+    where business_line is not null
 ),
 
 -- A line without a contract of its own takes the default one.
@@ -74,7 +78,8 @@ preceding as (
 ),
 
 nearest as (
-    select * from preceding where nearness = 1
+    select * from preceding
+    where nearness = 1
 ),
 
 anchored as (

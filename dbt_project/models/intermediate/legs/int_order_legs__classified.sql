@@ -19,7 +19,8 @@ refunds as (
 ),
 
 bookings as (
-    select * from {{ ref('int_order_bookings') }} where booking_rank = 1
+    select * from {{ ref('int_order_bookings') }}
+    where booking_rank = 1
 ),
 
 notices as (
@@ -27,11 +28,16 @@ notices as (
 ),
 
 contracts as (
-    select case_id, late_after_seconds from legs where leg = 'refunded'
+    select
+        case_id,
+        late_after_seconds
+    from legs
+    where leg = 'refunded'
 ),
 
 pay_bill as (
-    select * from {{ ref('stg_company__watermarks') }} where table_name = 'pay_bill'
+    select * from {{ ref('stg_company__watermarks') }}
+    where table_name = 'pay_bill'
 ),
 
 facts as (
@@ -70,7 +76,9 @@ facts as (
         -- A refund may follow a cancellation: it is missed only once the bill is known that far.
         coalesce(
             pay_bill.complete_until
-            >= {{ add_seconds('bookings.updated_at', 'coalesce(contracts.late_after_seconds, 0)') }},
+            >= {{ add_seconds(
+                'bookings.updated_at', 'coalesce(contracts.late_after_seconds, 0)'
+            ) }},
             false
         ) as is_cancellation_settled,
         abs(legs.evidence_amount_fen - legs.claim_amount_fen) as difference_fen,
@@ -227,20 +235,27 @@ worded as (
             when 'shipped_unpaid' then 'goods left, the bill has no payment'
             when 'backend_only' then 'back-end records exist, no front-end event does'
             when 'amount_mismatch'
-                then 'expected ' || cast(claim_amount_fen as varchar) || ' fen, found '
-                || cast(evidence_amount_fen as varchar) || ' fen'
+                then
+                    'expected ' || cast(claim_amount_fen as varchar) || ' fen, found '
+                    || cast(evidence_amount_fen as varchar) || ' fen'
             when 'state_conflict'
-                then 'the ERP order is ' || coalesce(erp_state, '?') || ', yet '
-                || case leg when 'booked' then 'paid and not refunded' else 'the goods left' end
+                then
+                    'the ERP order is ' || coalesce(erp_state, '?') || ', yet '
+                    || case leg when 'booked' then 'paid and not refunded' else 'the goods left' end
             when 'refund_missing' then 'refunded in the bill, not in the ERP'
             when 'refund_unbacked' then 'refunded in the ERP, not in the bill'
             when 'channel_mislabelled'
                 then 'sold on ' || channel || ', booked as ' || coalesce(erp_channel, '?')
             when 'notify_failed' then 'the message was sent and not delivered: ' || notice_status
             when 'manual_rekey' then 'the record matches but was made by hand'
-            when 'late' then 'the record came ' || cast(lag_seconds as varchar) || ' s after its cause'
+            when
+                'late'
+                then 'the record came ' || cast(lag_seconds as varchar) || ' s after its cause'
             when 'late_reflow'
-                then 'the customer saw it ' || cast(lag_seconds as varchar) || ' s after the parcel left'
+                then
+                    'the customer saw it '
+                    || cast(lag_seconds as varchar)
+                    || ' s after the parcel left'
             else 'no record in the window'
         end as detail
     from explained

@@ -23,11 +23,13 @@ receipts as (
 ),
 
 ancestors as (
-    select * from {{ ref('leg_ancestors') }} where loop = 'order'
+    select * from {{ ref('leg_ancestors') }}
+    where loop = 'order'
 ),
 
 erp_orders as (
-    select * from {{ ref('stg_company__watermarks') }} where table_name = 'erp_orders'
+    select * from {{ ref('stg_company__watermarks') }}
+    where table_name = 'erp_orders'
 ),
 
 -- What ended the order before the parcel left, if anything did.
@@ -110,19 +112,20 @@ broken_before as (
     select
         own.case_id,
         own.leg,
-        before.own_truth as inherited_truth,
+        earlier.own_truth as inherited_truth,
         row_number() over (
             partition by own.case_id, own.leg order by ancestors.distance desc
         ) as breaking_rank
     from own
     inner join ancestors on own.leg = ancestors.leg
-    inner join own as before
-        on own.case_id = before.case_id and ancestors.ancestor = before.leg
-    where before.own_truth in ('pending', 'refuted')
+    inner join own as earlier
+        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    where earlier.own_truth in ('pending', 'refuted')
 ),
 
 first_broken as (
-    select * from broken_before where breaking_rank = 1
+    select * from broken_before
+    where breaking_rank = 1
 ),
 
 judged as (

@@ -3,16 +3,33 @@ with actors as (
 ),
 
 records as (
-    select 'erp_orders' as table_name, source_ref, created_by, created_via
+    select
+        'erp_orders' as table_name,
+        source_ref,
+        created_by,
+        created_via
     from {{ ref('stg_erp__orders') }}
     union all
-    select 'erp_receipts', source_ref, created_by, created_via from {{ ref('stg_erp__receipts') }}
+    select
+        'erp_receipts',
+        source_ref,
+        created_by,
+        created_via
+    from {{ ref('stg_erp__receipts') }}
     union all
-    select 'erp_shipments', source_ref, created_by, created_via from {{ ref('stg_erp__shipments') }}
+    select
+        'erp_shipments',
+        source_ref,
+        created_by,
+        created_via
+    from {{ ref('stg_erp__shipments') }}
 ),
 
 listed as (
-    select table_name, count(*) as actors_count from actors
+    select
+        table_name,
+        count(*) as actors_count
+    from actors
     group by table_name
 ),
 

@@ -1,4 +1,7 @@
-with {{ landed('pay_bill', key=['row_kind', 'transaction_id', 'refund_id'], instant='happened_at') }},
+with
+{{ landed(
+    'pay_bill', key=['row_kind', 'transaction_id', 'refund_id'], instant='happened_at'
+) }},
 
 renamed as (
     select
