@@ -70,19 +70,20 @@ class Loop:
 
 TARGET_CLOSURE = 0.95
 
-# leg, comes after, mandatory, window, late after: in the order in which a case should pass them.
-DEFAULT_TERMS: dict[str, tuple[tuple[str, str | None, bool, str | None, str | None], ...]] = {
+# leg, comes after, mandatory, window, late after, owner: in the order in which a case should pass
+# them. An owner is a role until the company names one: no finding is without somebody to ask.
+DEFAULT_TERMS: dict[str, tuple[tuple[str, str | None, bool, str | None, str | None, str], ...]] = {
     "order": (
-        ("submitted", None, True, None, None),
-        ("paid", "submitted", True, "24h", None),
-        ("booked", "paid", True, "24h", "30m"),
-        ("received", "booked", True, "48h", "24h"),
-        ("fulfilled", "booked", True, "7d", "72h"),
-        ("known", "submitted", True, "24h", None),
-        ("reflowed", "fulfilled", True, "24h", "2h"),
-        ("notified", "fulfilled", False, "24h", "1h"),
+        ("submitted", None, True, None, None, "front_end"),
+        ("paid", "submitted", True, "24h", None, "payments"),
+        ("booked", "paid", True, "24h", "30m", "erp_interface"),
+        ("received", "booked", True, "48h", "24h", "finance"),
+        ("fulfilled", "booked", True, "7d", "72h", "warehouse"),
+        ("known", "submitted", True, "24h", None, "membership"),
+        ("reflowed", "fulfilled", True, "24h", "2h", "front_end"),
+        ("notified", "fulfilled", False, "24h", "1h", "messaging"),
         # Owed only where a refund is in the bill or in the ERP.
-        ("refunded", "paid", False, "5d", "24h"),
+        ("refunded", "paid", False, "5d", "24h", "finance"),
     ),
 }
 
@@ -101,8 +102,9 @@ def default_loop(loop: str = "order") -> Loop:
                 is_mandatory=is_mandatory,
                 window=parse_duration(window) if window else None,
                 late_after=parse_duration(late_after) if late_after else None,
+                owner=owner,
             )
-            for rank, (name, after, is_mandatory, window, late_after) in enumerate(
+            for rank, (name, after, is_mandatory, window, late_after, owner) in enumerate(
                 DEFAULT_TERMS[loop], start=1
             )
         ),
