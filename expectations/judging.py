@@ -5,13 +5,17 @@ SQL first, so a table of millions is judged as tens of rows. Great Expectations 
 the first suite is judged: it takes seconds and 270 MB, which loading the definitions must not.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 # Enough rows to see what is wrong; the published file holds the rest.
 EVIDENCE_ROWS = 20
@@ -47,7 +51,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of one expectation. `error`: it could not be judged, which says nothing of the data."""
+    """What came of one expectation. With an `error` it says nothing of the data."""
 
     expected: Expected
     is_met: bool
@@ -89,7 +93,7 @@ def judge(suite: Suite, connection: duckdb.DuckDBPyConnection) -> list[Judgement
     return judge_frame(suite, frame)
 
 
-def judge_frame(suite: Suite, frame: pd.DataFrame) -> list[Judgement]:
+def judge_frame(suite: Suite, frame: "pd.DataFrame") -> list[Judgement]:
     """Judge a suite on a frame at hand."""
     if frame.empty:
         told = "" if suite.may_be_empty else "there is no row to judge"
@@ -104,30 +108,33 @@ def judge_frame(suite: Suite, frame: pd.DataFrame) -> list[Judgement]:
     return [_judgement(expected, results, frame) for expected in suite.expected]
 
 
-def _validate(suite: Suite, frame: pd.DataFrame) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _validate(suite: Suite, frame: "pd.DataFrame") -> dict[tuple[str, str], Mapping[str, Any]]:
     """One result per column and kind. One call per frame: each call hashes the whole of it."""
     import great_expectations as gx
 
-    never_null = {
+    never_null: dict[tuple[str, str], Mapping[str, Any]] = {
         (expected.column, "expect_column_values_to_not_be_null"): {} for expected in suite.expected
     }
     wanted = never_null | {
         (expected.column, expected.kind): expected.arguments for expected in suite.expected
     }
-    batch = _batches().get_batch(batch_parameters={"dataframe": frame})
-    validated = batch.validate(
-        gx.ExpectationSuite(
-            name=suite.table,
-            expectations=[
-                {"type": kind, "kwargs": {"column": column, **arguments}}
-                for (column, kind), arguments in wanted.items()
-            ],
-        ),
-        result_format={
-            "result_format": "COMPLETE",
-            "unexpected_index_column_names": list(frame.columns),
-        },
+    asked = gx.ExpectationSuite(
+        name=suite.table,
+        expectations=[
+            {"type": kind, "kwargs": {"column": column, **arguments}}
+            for (column, kind), arguments in wanted.items()
+        ],
     )
+    batch = _batches().get_batch(batch_parameters={"dataframe": frame})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Great Expectations about its own use of pandas
+        validated = batch.validate(
+            asked,
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": list(frame.columns),
+            },
+        )
     return {
         (result["expectation_config"]["kwargs"]["column"], result["expectation_config"]["type"]): (
             result
@@ -139,9 +146,10 @@ def _validate(suite: Suite, frame: pd.DataFrame) -> dict[tuple[str, str], Mappin
 @cache
 def _batches() -> Any:
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     frames = context.data_sources.add_pandas("frames")
     return frames.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
 
@@ -149,7 +157,7 @@ def _batches() -> Any:
 def _judgement(
     expected: Expected,
     results: Mapping[tuple[str, str], Mapping[str, Any]],
-    frame: pd.DataFrame,
+    frame: "pd.DataFrame",
 ) -> Judgement:
     asked = results[(expected.column, expected.kind)]
     never_null = results[(expected.column, "expect_column_values_to_not_be_null")]
@@ -186,7 +194,9 @@ def _reason(expected: Expected, result: Mapping[str, Any]) -> str:
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as JSON can say it: numpy's scalars and pandas' times are neither numbers nor text."""
-    unboxed = {name: getattr(value, "item", lambda value=value: value)() for name, value in row.items()}
+    unboxed = {
+        name: getattr(value, "item", lambda value=value: value)() for name, value in row.items()
+    }
     return {
         name: value if value is None or isinstance(value, int | float | str) else str(value)
         for name, value in unboxed.items()

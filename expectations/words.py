@@ -1,4 +1,4 @@
-"""The closed vocabularies that the marts may use. A word outside them is a defect, not a finding."""
+"""The closed vocabularies of the marts. A word outside them is a defect, not a finding."""
 
 import csv
 from pathlib import Path

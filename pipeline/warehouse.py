@@ -73,13 +73,13 @@ class Warehouse:
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A read-only connection to the published file. Raises WarehouseError where there is none."""
+        """A read-only connection to the published file. Raises WarehouseError without one."""
         with _reading(self.published) as connection:
             yield connection
 
     @contextmanager
     def read_candidate(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A read-only connection to the candidate. Raises WarehouseError where there is none."""
+        """A read-only connection to the candidate. Raises WarehouseError without one."""
         with _reading(self.candidate) as connection:
             yield connection
 
@@ -188,7 +188,7 @@ class Warehouse:
                 next_step="materialise published/candidate with its checks, then published/bihuan",
             )
         self._write_parquet()
-        os.replace(self.candidate, self.published)
+        self.candidate.replace(self.published)
         self._seal.unlink()
 
     def _write_parquet(self) -> None:
@@ -201,7 +201,7 @@ class Warehouse:
                     f"copy marts.{name} to {target} (format parquet, compression zstd)"
                 )
         for name in names:
-            os.replace(self.parquet / f".{name}.writing", self.parquet / f"{name}.parquet")
+            (self.parquet / f".{name}.writing").replace(self.parquet / f"{name}.parquet")
         for left in self.parquet.glob("*.parquet"):
             if left.stem not in names:
                 left.unlink()
@@ -230,7 +230,7 @@ def _connect_patiently(path: Path) -> duckdb.DuckDBPyConnection:
             if "lock" not in str(error):
                 raise WarehouseError(
                     f"{path} cannot be opened: {error}",
-                    next_step="if the file is damaged, delete it and run again: landing rebuilds it",
+                    next_step="where it is damaged, delete it and run again: landing rebuilds it",
                 ) from error
             if time.monotonic() + pause > give_up_at:
                 raise WarehouseError(
@@ -347,11 +347,16 @@ def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> i
 
 
 def _write_table(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[tuple[object, ...]]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: str,
+    rows: Sequence[tuple[object, ...]],
 ) -> int:
     connection.execute(f"create or replace table landing.{name} ({columns})")
     if rows:
-        written = pa.table([list(column) for column in zip(*rows, strict=True)], names=_names(columns))
+        written = pa.table(
+            [list(column) for column in zip(*rows, strict=True)], names=_names(columns)
+        )
         connection.register("written", written)
         connection.execute(f"insert into landing.{name} select * from written")
         connection.unregister("written")
@@ -381,7 +386,9 @@ def _copy_comments(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         [name, name],
     ).fetchall()
     for column, comment in commented:
-        what = f"column candidate.marts.{name}.{column}" if column else f"table candidate.marts.{name}"
+        what = (
+            f"column candidate.marts.{name}.{column}" if column else f"table candidate.marts.{name}"
+        )
         connection.execute(f"comment on {what} is {_quoted(comment)}")
 
 

@@ -33,7 +33,7 @@ def build(
     company: Company,
     *,
     days: Sequence[date] | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> BuildSummary:
     """Land, transform, judge, publish, tell and report; return what came of it.
 
@@ -53,15 +53,13 @@ def build(
 
 def _run(company: Company, asked: Sequence[date], watcher: Watcher, *, catch_up: bool) -> None:
     """One in-process run of the daily job over the asked partitions."""
-    from pipeline.defs.jobs import JOB, landing_config
     from pipeline.definitions import defs
+    from pipeline.defs.jobs import JOB, landing_config
 
     definitions = dg.Definitions.merge(
         defs(), dg.Definitions(loggers={"watcher": watcher.logger_definition()})
     )
-    config = landing_config(
-        list(company.sources.tables), catch_up=catch_up, is_attended=True
-    ).to_config_dict()
+    config = landing_config(company.sources.tables, catch_up=catch_up, is_attended=True)
     with _instance() as instance:
         definitions.resolve_job_def(JOB).execute_in_process(
             instance=instance,
@@ -99,7 +97,7 @@ class _Nowhere(StringIO):
 
 @contextmanager
 def _instance() -> Iterator[dg.DagsterInstance]:
-    """The instance of DAGSTER_HOME, where the UI then shows the run; else one that leaves nothing."""
+    """The instance of DAGSTER_HOME, whose UI then shows the run; else one that leaves nothing."""
     if os.environ.get("DAGSTER_HOME"):
         with dg.DagsterInstance.get() as instance:
             yield instance

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 
 from pipeline.build.watching import Watcher
@@ -178,7 +179,12 @@ def _outcomes(watcher: Watcher) -> tuple[CheckOutcome, ...]:
             is_met=check.passed,
             severity=check.severity.value,
             description=check.description or "",
-            evidence=tuple(check.metadata["evidence"].value) if "evidence" in check.metadata else (),
+            evidence=_evidence(check),
         )
         for check in watcher.checks
     )
+
+
+def _evidence(check: dg.AssetCheckEvaluation) -> tuple[Any, ...]:
+    told = check.metadata.get("evidence")
+    return tuple(told.value) if told is not None and isinstance(told.value, list) else ()

@@ -28,7 +28,7 @@ State = Literal["started", "done", "failed", "retrying"]
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a stage began or ended. `seconds` since the step began; `told` is for a person."""
+    """One step of a stage began or ended, `seconds` after it began; `told` is for a person."""
 
     stage: str
     step: str
@@ -127,20 +127,17 @@ class Watcher:
             words = {name: value.value for name, value in told.metadata.items()}
             kind = getattr(errors, str(words.get("error_class")), WarehouseError)
             return kind(str(words["message"]), next_step=str(words["next_step"]))
-        broken = [
-            check for check in self.checks if not check.passed and check.blocking
-        ]
+        broken = [check for check in self.checks if not check.passed and check.blocking]
         if broken:
-            listed = "\n".join(
-                f"  - {check.check_name}: {check.description}" for check in broken
-            )
+            listed = "\n".join(f"  - {check.check_name}: {check.description}" for check in broken)
             return UntrustworthyError(
                 f"the candidate cannot be trusted, so nothing was published:\n{listed}",
                 next_step="the published file is still the one before; mend what is named, then"
                 " run again",
             )
+        traceback = failed.error.to_string() if failed.error else ""
         return WarehouseError(
-            f"{event.step_key} failed unexpectedly\n{failed.error.to_string() if failed.error else ''}",
+            f"{event.step_key} failed unexpectedly\n{traceback}",
             next_step="this is a defect: report it with the lines above",
         )
 

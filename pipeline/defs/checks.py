@@ -55,9 +55,7 @@ def agreeing(company: CompanyFolder) -> Iterator[dg.AssetCheckResult]:
         yield _told(judgement, PUBLISHED, dg.AssetCheckSeverity.WARN)
 
 
-def _judge_all(
-    suites: Sequence[Suite], connection: duckdb.DuckDBPyConnection
-) -> list[Judgement]:
+def _judge_all(suites: Sequence[Suite], connection: duckdb.DuckDBPyConnection) -> list[Judgement]:
     return [judgement for suite in suites for judgement in judge(suite, connection)]
 
 

@@ -9,7 +9,13 @@ from pydantic import Field
 from pipeline.company import Company
 from pipeline.defs.failures import told_to_dagster
 from pipeline.defs.partitions import business_days
-from pipeline.defs.resources import OWNERS, CompanyFolder, company_folder, landing_of, last_day_asked
+from pipeline.defs.resources import (
+    OWNERS,
+    CompanyFolder,
+    company_folder,
+    landing_of,
+    last_day_asked,
+)
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
 from pipeline.sources import Source, open_source
@@ -85,6 +91,17 @@ def landing_asset(
     return land
 
 
+def _not_connected(table: LandedTable) -> dg.AssetSpec:
+    """A table that no system delivers: read as empty, and the legs that need it unverifiable."""
+    return dg.AssetSpec(
+        ["landing", table.name],
+        group_name="landing",
+        kinds={"parquet"},
+        owners=OWNERS,
+        description=f"One row per {table.grain}. Not connected: sources.yml names no system.",
+    )
+
+
 def choose_days(
     source: Source,
     landing: Landing,
@@ -114,9 +131,7 @@ def choose_days(
     return sorted(trailing | changed & set(span))
 
 
-def _seen_until(
-    source: Source, landing: Landing, batches: Collection[Batch]
-) -> datetime | None:
+def _seen_until(source: Source, landing: Landing, batches: Collection[Batch]) -> datetime | None:
     """The instant before which nothing at the source can have changed unseen.
 
     The earlier of the watermark, which is in the source's own time, and the last extraction,
@@ -148,10 +163,10 @@ def _tell_each_day(
 ) -> None:
     """Give each partition its own figures, also those that were caught up beyond the asked ones."""
     for batch in batches:
-        figures = {
-            "dagster/row_count": batch.rows,
-            "batch_id": batch.batch_id,
-            "quarantined": batch.quarantined,
+        figures: dict[str, dg.MetadataValue] = {
+            "dagster/row_count": dg.MetadataValue.int(batch.rows),
+            "batch_id": dg.MetadataValue.text(batch.batch_id),
+            "quarantined": dg.MetadataValue.int(batch.quarantined),
             "complete_until": dg.MetadataValue.timestamp(batch.complete_until),
         }
         if batch.day in asked:
@@ -187,6 +202,10 @@ def _summary(
 def defs() -> dg.Definitions:
     company = company_folder().load()
     days = business_days(company, until=last_day_asked())
+    connected = company.sources.tables
     return dg.Definitions(
-        assets=[landing_asset(TABLES[name], company, days) for name in company.sources.tables]
+        assets=[
+            landing_asset(table, company, days) if name in connected else _not_connected(table)
+            for name, table in TABLES.items()
+        ]
     )

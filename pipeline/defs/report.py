@@ -26,7 +26,11 @@ def page(context: dg.AssetExecutionContext, company: CompanyFolder) -> dg.Materi
         written = write_report(
             company.warehouse().published,
             out=loaded.data / "report.html",
-            targets={loop.business_line: loop.target_closure for loop in loaded.loops},
+            targets={
+                loop.business_line: loop.target_closure
+                for loop in loaded.loops
+                if loop.business_line is not None
+            },
         )
     return dg.MaterializeResult(
         metadata={"path": dg.MetadataValue.path(written), "bytes": written.stat().st_size}

@@ -95,7 +95,7 @@ def _parse(manifest: Path) -> None:
             next_step=f"mend the models under {DBT_PROJECT}",
         )
     for written in beside.iterdir():
-        os.replace(written, manifest.parent / written.name)
+        written.replace(manifest.parent / written.name)
     beside.rmdir()
 
 
