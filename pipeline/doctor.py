@@ -119,9 +119,7 @@ def _examine_landing(company: Company) -> Iterator[Finding]:
             yield Finding(f"landed {table}", "note", "nothing yet", "run bihuan build")
             continue
         rows, aside = sum(b.rows for b in own), sum(b.quarantined for b in own)
-        told = (
-            f"{rows} rows in {len(own)} days, complete until {_minute(watermark.complete_until)}"
-        )
+        told = f"{rows} rows in {len(own)} days, complete until {_minute(watermark.complete_until)}"
         yield Finding(f"landed {table}", "ok", told)
         if aside:
             yield Finding(
