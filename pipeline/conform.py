@@ -8,12 +8,14 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline.engine import open_engine
 from pipeline.landed import Column, LandedTable
 
 PLACE = "_place"
@@ -59,38 +61,78 @@ class Conformed:
     repeated: int
 
 
-def open_engine() -> duckdb.DuckDBPyConnection:
-    """An engine to conform with: in memory, in UTC. Opening one costs more than a small batch."""
-    engine = duckdb.connect(":memory:")
-    engine.execute("set timezone = 'UTC'")
-    return engine
-
-
-def conform(
-    table: LandedTable, rows: pa.Table, *, hash_key: bytes, engine: duckdb.DuckDBPyConnection
-) -> Conformed:
+def conform(table: LandedTable, rows: pa.Table, *, hash_key: bytes) -> Conformed:
     """Fit delivered rows to a landed table.
 
     Text values are read as the column's kind: instants with or without a zone (none = UTC),
     "1234.0" as a whole number, empty text as null. Text is NFC-normalised.
     """
-    if rows.num_rows == 0:
-        return Conformed(rows=table.schema.empty_table(), rejected=(), repeated=0)
-    delivered = _with_place(rows).append_column(
-        "_position", pa.array(range(rows.num_rows), pa.int64())
-    )
-    engine.register("delivered", delivered)
-    engine.execute(_ranked_sql(table, delivered.schema))
-    engine.unregister("delivered")
-    rejected = _rejected(engine, table, delivered)
-    fitting = engine.execute(_fitting_sql(table)).to_arrow_table().cast(table.schema)
-    repeated = rows.num_rows - len(rejected) - fitting.num_rows
-    for column in table.columns:
-        if column.is_hashed:
-            position = fitting.schema.get_field_index(column.name)
-            hashed = _hash_phones(fitting.column(position), hash_key)
-            fitting = fitting.set_column(position, column.name, hashed)
-    return Conformed(rows=fitting, rejected=tuple(rejected), repeated=repeated)
+    return conform_all(table, [rows], hash_key=hash_key)[0]
+
+
+def conform_all(
+    table: LandedTable, deliveries: Sequence[pa.Table], *, hash_key: bytes
+) -> list[Conformed]:
+    """Fit several deliveries, each by itself, in one statement: many small days cost as one."""
+    try:
+        delivered = pa.concat_tables(
+            [_marked(rows, number) for number, rows in enumerate(deliveries)],
+            promote_options="permissive",
+        )
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        # A column that is text on one day and a number on another: each day by itself.
+        return [conform(table, rows, hash_key=hash_key) for rows in deliveries]
+    if delivered.num_rows == 0:
+        return [Conformed(table.schema.empty_table(), (), 0) for _ in deliveries]
+    with open_engine() as engine:
+        engine.register("delivered", delivered)
+        engine.execute(_ranked_sql(table, delivered.schema))
+        refused = engine.execute(
+            "select _position, _delivery, _reason from ranked"
+            " where _reason is not null order by _position"
+        ).fetchall()
+        fitting = engine.execute(_fitting_sql(table)).to_arrow_table()
+        engine.unregister("delivered")
+    rejected: dict[int, list[Rejected]] = {}
+    for position, delivery, reason in refused:
+        rejected.setdefault(delivery, []).append(_reject(table, delivered, position, reason))
+    return [
+        _conformed(table, rows, of_delivery, rejected.get(number, []), hash_key)
+        for number, (rows, of_delivery) in enumerate(
+            zip(deliveries, _split(fitting, len(deliveries)), strict=True)
+        )
+    ]
+
+
+def _marked(rows: pa.Table, delivery: int) -> pa.Table:
+    """Rows with their place in the source and the number of their delivery."""
+    if PLACE not in rows.column_names:
+        rows = rows.append_column(PLACE, pa.nulls(rows.num_rows, pa.string()))
+    return rows.append_column("_delivery", pa.repeat(pa.scalar(delivery, pa.int32()), len(rows)))
+
+
+def _split(fitting: pa.Table, deliveries: int) -> Iterator[pa.Table]:
+    """The rows of each delivery; they come ordered by it."""
+    counts = dict.fromkeys(range(deliveries), 0) | {
+        counted["values"]: counted["counts"]
+        for counted in pc.value_counts(fitting.column("_delivery")).to_pylist()
+    }
+    rows, start = fitting.drop_columns(["_delivery"]), 0
+    for number in range(deliveries):
+        yield rows.slice(start, counts[number])
+        start += counts[number]
+
+
+def _conformed(
+    table: LandedTable,
+    delivered: pa.Table,
+    fitting: pa.Table,
+    rejected: list[Rejected],
+    hash_key: bytes,
+) -> Conformed:
+    rows = _hash_identifiers(table, fitting.cast(table.schema).combine_chunks(), hash_key)
+    repeated = delivered.num_rows - len(rejected) - rows.num_rows
+    return Conformed(rows=rows, rejected=tuple(rejected), repeated=repeated)
 
 
 def hash_phone(phone: str, hash_key: bytes) -> str | None:
@@ -106,19 +148,13 @@ def mask_raw(raw: dict[str, Any]) -> str:
     """A delivered row as JSON with phone numbers masked, for quarantine and messages."""
     return json.dumps(
         {
-            name: "***" if "phone" in name.lower() and value else value
+            name: "***" if value and _is_phone(name, raw) else value
             for name, value in raw.items()
-            if name not in (PLACE, "_position") and value is not None
+            if name not in (PLACE, "_delivery") and value is not None
         },
         ensure_ascii=False,
         default=str,
     )
-
-
-def _with_place(rows: pa.Table) -> pa.Table:
-    if PLACE in rows.column_names:
-        return rows
-    return rows.append_column(PLACE, pa.nulls(rows.num_rows, pa.string()))
 
 
 def _as_text(column: Column, kind: pa.DataType) -> str:
@@ -188,14 +224,19 @@ def _ranked_sql(table: LandedTable, schema: pa.Schema) -> str:
     return f"""
         create or replace temp table ranked as
         with read as (
-            select _position, {reason} as _misfit, {", ".join(values)} from delivered
+            select
+                row_number() over () - 1 as _position,
+                _delivery,
+                {reason} as _misfit,
+                {", ".join(values)}
+            from delivered
         )
         select
             * exclude (_misfit),
             row_number() over versions as _version,
             coalesce(_misfit, {contradiction}) as _reason
         from read
-        window versions as (partition by (_misfit is null), {key} order by {order})"""
+        window versions as (partition by _delivery, (_misfit is null), {key} order by {order})"""
 
 
 def _misfits(column: Column, value: str, text: str) -> list[tuple[str, str]]:
@@ -212,15 +253,6 @@ def _misfits(column: Column, value: str, text: str) -> list[tuple[str, str]]:
     return misfits
 
 
-def _rejected(
-    engine: duckdb.DuckDBPyConnection, table: LandedTable, delivered: pa.Table
-) -> list[Rejected]:
-    rows = engine.execute(
-        "select _position, _reason from ranked where _reason is not null order by _position"
-    ).fetchall()
-    return [_reject(table, delivered, position, reason) for position, reason in rows]
-
-
 def _reject(table: LandedTable, delivered: pa.Table, position: int, reason: str) -> Rejected:
     raw = delivered.slice(position, 1).to_pylist()[0]
     key = "/".join(str(raw.get(part)) for part in table.key if raw.get(part) is not None)
@@ -231,7 +263,31 @@ def _reject(table: LandedTable, delivered: pa.Table, position: int, reason: str)
 def _fitting_sql(table: LandedTable) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     key = ", ".join(f'"{part}" nulls first' for part in table.key)
-    return f"select {names} from ranked where _version = 1 and _reason is null order by {key}"
+    return (
+        f"select _delivery, {names} from ranked"
+        f" where _version = 1 and _reason is null order by _delivery, {key}"
+    )
+
+
+def _is_phone(name: str, raw: dict[str, Any]) -> bool:
+    """Whether a delivered value is a phone number: by its column, or by the kind beside it."""
+    kind = raw.get(name.replace("_value", "_kind")) if name.endswith("_value") else None
+    return "phone" in name.lower() or kind == "phone"
+
+
+def _hash_identifiers(table: LandedTable, rows: pa.Table, hash_key: bytes) -> pa.Table:
+    """Rows in which every phone number is its keyed hash."""
+    for position, column in enumerate(table.columns):
+        if column.is_hashed:
+            values = _hash_phones(rows.column(position), hash_key)
+        elif column.hashed_where_kind:
+            is_phone = pc.equal(rows.column(column.hashed_where_kind), "phone")
+            hashed = _hash_phones(rows.column(position), hash_key)
+            values = pc.if_else(is_phone, hashed, rows.column(position))
+        else:
+            continue
+        rows = rows.set_column(position, column.name, values)
+    return rows
 
 
 def _hash_phones(phones: pa.ChunkedArray, hash_key: bytes) -> pa.Array:

@@ -67,7 +67,7 @@ def run_beside(folder: Path, command: Sequence[str]) -> int:
     with running_systems(folder):
         environment = os.environ | {"BIHUAN_COMPANY": str(folder.resolve())}
         try:
-            process = subprocess.Popen(command, env=environment)  # noqa: S603  asked for by the user
+            process = subprocess.Popen(command, env=environment)
         except OSError as error:
             raise ConfigurationError(f"{command[0]} cannot be run: {error.strerror}") from error
         while True:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.company import TableSource
 from pipeline.company.mistakes import suggest
+from pipeline.engine import open_engine
 from pipeline.errors import ConfigurationError, SourceError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.sources.columns import WantedColumns
@@ -70,7 +71,7 @@ def read_drop(folder: Path) -> Drop:
             f" {', '.join(f'<table>.{suffix}' for suffix in FORMATS)}, or a folder <table>/ of them"
         )
     _check_manifest(folder, [dropped.table.name for dropped in recognised], findings)
-    with duckdb.connect(":memory:") as connection:
+    with open_engine() as connection:
         connection.execute("set TimeZone = 'UTC'")
         tables = tuple(_look_into(connection, dropped, folder, findings) for dropped in recognised)
         if findings.mistakes:
@@ -157,7 +158,7 @@ def _look_into(
     settings = TableSource(connector="files", connection="drop", files=dropped.pattern)
     columns = _NotedColumns(dropped.table, findings)
     days = "day date, rows_count bigint"
-    connection.execute(f"create table {dropped.table.name} ({days})")
+    connection.execute(f"create temp table {dropped.table.name} ({days})")
     rows_count, actors = 0, set[str]()
     for path in dropped.files:
         name = str(path.relative_to(folder))

@@ -47,6 +47,8 @@ class Column:
     is_required: bool = False
     allowed: tuple[str, ...] = ()
     is_hashed: bool = False
+    hashed_where_kind: str = ""
+    """Name of the column beside it that says whether the value is a phone number."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ def _kind(name: str) -> Kind:
     return "decimal" if name == "quantity" else "text"
 
 
+def _kind_beside(name: str) -> str:
+    return name.replace("_value", "_kind") if name.endswith("_value") else ""
+
+
 def _table(
     name: str,
     grain: str,
@@ -104,6 +110,7 @@ def _table(
                 is_required=word.endswith("*"),
                 allowed=closed.get(word.rstrip("*"), ()),
                 is_hashed=word.rstrip("*") == "phone",
+                hashed_where_kind=_kind_beside(word.rstrip("*")),
             )
             for word in words
         ),

@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,8 +26,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.conform import Conformed, Rejected, conform, open_engine
-from pipeline.errors import LandingError
+from pipeline.conform import Conformed, Rejected, conform_all
+from pipeline.engine import open_engine
+from pipeline.errors import LandingError, SourceError
 from pipeline.landed import TABLES, LandedTable
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -115,7 +116,6 @@ class Landing:
         self.folder = folder
         self.quarantine = folder.parent / "quarantine"
         self._hash_key = hash_key
-        self._engine = open_engine()
 
     def land(self, table: LandedTable, extract: Extract, *, connector: str) -> Batch:
         """Make an extract the current batch of its day and return its manifest entry.
@@ -123,7 +123,24 @@ class Landing:
         The same content again changes nothing but, where it moved, the watermark. Other content is
         a revision. Raises LandingError where the rows do not tie to the source's own totals.
         """
-        conformed = conform(table, extract.rows, hash_key=self._hash_key, engine=self._engine)
+        (batch,) = self.land_all(table, [extract], connector=connector)
+        return batch
+
+    def land_all(
+        self, table: LandedTable, extracts: Iterable[Extract], *, connector: str
+    ) -> Iterator[Batch]:
+        """Land extracts as they come, many small days at a time.
+
+        What came before an extract that fails is landed before its SourceError goes on.
+        """
+        for group in _grouped(extracts):
+            fitted = conform_all(table, [e.rows for e in group], hash_key=self._hash_key)
+            for extract, conformed in zip(group, fitted, strict=True):
+                yield self._land(table, extract, conformed, connector)
+
+    def _land(
+        self, table: LandedTable, extract: Extract, conformed: Conformed, connector: str
+    ) -> Batch:
         rejected = (*extract.rejected, *conformed.rejected)
         _check_control(table, extract, conformed, rejected)
         sha256 = _digest(conformed.rows)
@@ -147,7 +164,7 @@ class Landing:
                 return before
             batch = replace(batch, revises=before.revises, rows_changed=before.rows_changed)
         elif before is not None:
-            changed = self._rows_changed(before.path, conformed.rows)
+            changed = _rows_changed(before.path, conformed.rows)
             batch = replace(batch, revises=before.batch_id, rows_changed=changed)
         self._write(batch, conformed.rows, rejected)
         return batch
@@ -200,23 +217,6 @@ class Landing:
         )
         with _RenamedInto(entry) as temporary:
             temporary.write_text(json.dumps(_to_json(batch), ensure_ascii=False, indent=1))
-
-    def _rows_changed(self, before: Path, rows: pa.Table) -> int:
-        if not before.exists():
-            return int(rows.num_rows)
-        self._engine.register("before_rows", pq.read_table(before))
-        self._engine.register("after_rows", rows)
-        changed: list[tuple[int]] = self._engine.execute(
-            """
-            select count(*) from (
-                (from before_rows except all from after_rows)
-                union all
-                (from after_rows except all from before_rows)
-            )"""
-        ).fetchall()
-        self._engine.unregister("before_rows")
-        self._engine.unregister("after_rows")
-        return changed[0][0]
 
     def _current(self, table: str, day: date) -> Batch | None:
         folder = self._manifest(table, day)
@@ -274,6 +274,27 @@ class _RenamedInto:
         self._temporary.replace(self._target)
 
 
+# Rows that are fitted in one statement: beyond this, one more statement no longer matters.
+ROWS_AT_ONCE = 100_000
+
+
+def _grouped(extracts: Iterable[Extract]) -> Iterator[list[Extract]]:
+    """Extracts in groups of about ROWS_AT_ONCE rows, in order."""
+    group: list[Extract] = []
+    try:
+        for extract in extracts:
+            group.append(extract)
+            if sum(waiting.rows.num_rows for waiting in group) >= ROWS_AT_ONCE:
+                yield group
+                group = []
+    except SourceError:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
+
+
 def _check_control(
     table: LandedTable, extract: Extract, conformed: Conformed, rejected: tuple[Rejected, ...]
 ) -> None:
@@ -326,6 +347,25 @@ def _digest(rows: pa.Table) -> str:
             digest.update(b"\x1e")
             digest.update(line.encode())
     return digest.hexdigest()
+
+
+def _rows_changed(before: Path, rows: pa.Table) -> int:
+    if not before.exists():
+        return int(rows.num_rows)
+    with open_engine() as engine:
+        engine.register("before_rows", pq.read_table(before))
+        engine.register("after_rows", rows)
+        changed: list[tuple[int]] = engine.execute(
+            """
+            select count(*) from (
+                (from before_rows except all from after_rows)
+                union all
+                (from after_rows except all from before_rows)
+            )"""
+        ).fetchall()
+        engine.unregister("before_rows")
+        engine.unregister("after_rows")
+    return changed[0][0]
 
 
 def _same_entry(before: Batch, after: Batch) -> bool:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.conform import conform, hash_phone, open_engine
-from pipeline.errors import LandingError
+from pipeline.conform import conform, hash_phone
+from pipeline.errors import LandingError, TransientSourceError
 from pipeline.landed import TABLES
 from pipeline.landing import Control, Extract, Landing, business_day, day_end, day_start
 
@@ -147,7 +148,7 @@ def test_what_a_stranger_wrote_is_read_as_meant() -> None:
             "a_column_of_their_own": ["x"],
         }
     )
-    (row,) = conform(ORDERS, rows, hash_key=KEY, engine=open_engine()).rows.to_pylist()
+    (row,) = conform(ORDERS, rows, hash_key=KEY).rows.to_pylist()
     assert row["order_no"] == "1001"
     assert row["amount_fen"] == 1000
     assert row["freight_fen"] is None
@@ -165,6 +166,51 @@ def test_a_phone_lands_only_as_its_keyed_hash(landing: Landing) -> None:
     assert hash_phone("13800001111", b"another key") not in hashes
     for file in batch.path.parents[2].rglob("*"):
         assert file.is_dir() or b"13800001111" not in file.read_bytes()
+
+
+def test_a_phone_among_identities_lands_only_as_its_keyed_hash(landing: Landing) -> None:
+    pairs = [
+        {
+            "left_kind": "openid", "left_value": "13800001111", "right_kind": "phone",
+            "right_value": "13800001111", "seen_at": "2026-10-01T01:00:00Z",
+        }
+    ]  # fmt: skip
+    batch = landing.land(TABLES["identities"], extract(pairs), connector="files")
+    (row,) = pq.read_table(batch.path).to_pylist()
+    assert row["right_value"] == hash_phone("13800001111", KEY)
+    assert row["left_value"] == "13800001111", "an openid that looks like a phone is none"
+
+
+def test_days_landed_together_are_as_if_landed_one_by_one(tmp_path: Path) -> None:
+    days = [DAY + timedelta(days=number) for number in range(3)]
+    # The same key on two days, a day without rows, and a column that only one day has.
+    rows = [[order("1"), order("2", state="?")], [], [order("1") | {"currency": "CNY"}]]
+    extracts = [extract(of_day, day) for of_day, day in zip(rows, days, strict=True)]
+    together = Landing(tmp_path / "together" / "landing", hash_key=KEY)
+    alone = Landing(tmp_path / "alone" / "landing", hash_key=KEY)
+    landed = list(together.land_all(ORDERS, extracts, connector="files"))
+    assert [(batch.rows, batch.quarantined) for batch in landed] == [(1, 1), (0, 0), (1, 0)]
+    one_by_one = [alone.land(ORDERS, each, connector="files") for each in extracts]
+    assert [batch.sha256 for batch in landed] == [batch.sha256 for batch in one_by_one]
+
+
+def test_days_before_one_that_fails_are_landed(landing: Landing) -> None:
+    def extracts() -> Iterator[Extract]:
+        yield extract([order("1")])
+        raise TransientSourceError("the line was cut")
+
+    with pytest.raises(TransientSourceError):
+        list(landing.land_all(ORDERS, extracts(), connector="files"))
+    assert [batch.day for batch in landing.batches()] == [DAY]
+
+
+def test_days_whose_column_changes_its_type_are_landed_all_the_same(landing: Landing) -> None:
+    typed = pa.Table.from_pylist([order("1")]).drop_columns(["amount_fen"])
+    typed = typed.append_column("amount_fen", pa.array([[7]], pa.list_(pa.int64())))
+    tomorrow = DAY + timedelta(days=1)
+    mixed = [extract([order("2")]), Extract(tomorrow, typed, day_end(tomorrow))]
+    landed = list(landing.land_all(ORDERS, mixed, connector="files"))
+    assert [(batch.rows, batch.quarantined) for batch in landed] == [(1, 0), (0, 1)]
 
 
 def test_a_phone_in_quarantine_is_masked(landing: Landing) -> None:

@@ -144,9 +144,8 @@ def _seen_until(source: Source, landing: Landing, batches: Collection[Batch]) ->
 
 
 def land_days(source: Source, landing: Landing, days: Sequence[date]) -> Iterator[Batch]:
-    """Extract and land each day in turn; what is landed before an error stays landed."""
-    for extract in source.extract(days):
-        yield landing.land(source.table, extract, connector=source.connector)
+    """Extract and land the days in turn; what is landed before an error stays landed."""
+    return landing.land_all(source.table, source.extract(days), connector=source.connector)
 
 
 def _with_trailing(days: set[date], first_day: date, trailing_days: int) -> list[date]:

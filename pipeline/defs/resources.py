@@ -2,10 +2,13 @@
 
 import os
 from datetime import date
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
+from packaging.version import Version
 
 from pipeline.company import Company, load_company
 from pipeline.errors import ConfigurationError
@@ -32,6 +35,15 @@ class CompanyFolder(dg.ConfigurableResource[Company]):
 
     def warehouse(self) -> Warehouse:
         return Warehouse(self.load().data)
+
+
+class InstalledDbt(DbtCliResource):
+    """dbt-core as it is installed here. Asked for its version on the command line, as the base
+    class does, it would look up the newest one at pypi.org."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
 
 
 def company_folder() -> CompanyFolder:
@@ -76,7 +88,7 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         resources={
             "company": company_folder(),
-            "dbt": DbtCliResource(
+            "dbt": InstalledDbt(
                 project_dir=DBT_PROJECT,
                 profiles_dir=DBT_PROJECT,
                 dbt_executable=str(DBT),

@@ -6,7 +6,6 @@ import io
 import zlib
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
@@ -14,6 +13,7 @@ from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
 from pipeline.company import TableSource
 from pipeline.company.mistakes import suggest
 from pipeline.conform import PLACE
+from pipeline.engine import open_engine
 from pipeline.errors import BrokenContentError, PermanentSourceError
 from pipeline.landing import Rejected
 from pipeline.sources.columns import WantedColumns
@@ -86,7 +86,7 @@ def _read_json_lines(
     text, rejected = decode(content, encoding or "utf-8", name)
     lines = pa.table({"line": pa.array(text.split("\n"), pa.string())})
     paths = [_json_path(column) for column in columns.names]
-    with duckdb.connect(":memory:") as connection:
+    with open_engine() as connection:
         connection.register("lines", lines)
         connection.execute("""
             create temp table objects as
@@ -217,7 +217,7 @@ def _as_text(rows: pa.Table) -> pa.Table:
         said.append(f"{text} as {quoted}")
     if not said:
         return rows
-    with duckdb.connect(":memory:") as connection:
+    with open_engine() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("delivered", rows)
         return connection.execute(f"select {', '.join(said)} from delivered").to_arrow_table()

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.company import ColumnSource
 from pipeline.conform import PLACE
+from pipeline.engine import open_engine
 from pipeline.landed import Column, LandedTable
 from pipeline.landing import Rejected
 
@@ -72,8 +72,7 @@ def map_rows(
         _Field(table.column(name), source, is_mapped, time_zone)
         for name, source in (columns or _own_names(table, rows)).items()
     ]
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("set timezone = ?", [time_zone])
+    with open_engine(time_zone=time_zone) as connection:
         connection.register("delivered", rows)
         connection.execute(_map_sql(fields, table, rows, first_day))
         names = ", ".join(f'"{field.column.name}"' for field in fields)

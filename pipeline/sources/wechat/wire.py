@@ -69,7 +69,7 @@ class Wire:
 def _pauses() -> Iterator[float]:
     """Seconds before each further try: doubling, with jitter to part processes in step."""
     for count in range(TRIES - 1):
-        yield FIRST_PAUSE_SECONDS * 2**count * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        yield FIRST_PAUSE_SECONDS * 2**count * random.uniform(0.5, 1.0)
 
 
 class _WithoutQuery(logging.Filter):
