@@ -1,5 +1,8 @@
+{{ config(severity='warn') }}
+
 -- Nothing refuted stays without a name: where paid, booked or received is refuted in a mature
--- claimed case, some leg of that case carries a finding. Returns the cases without one.
+-- claimed case, some leg of that case carries a finding. Returns the cases without one. A
+-- warning: an unnamed finding must not hide the named ones.
 with refuted as (
     select distinct legs.case_id
     from {{ ref('fct_case_legs') }} as legs

@@ -296,7 +296,11 @@ class CaseTruth:
             return "unverifiable"
         if leg.leg == "submitted":  # nothing is claimed: the front end has the skew to say it
             return "refuted" if judged_at >= self.base() + SKEW else "pending"
-        return "refuted" if self.is_window_over(leg.leg) else "pending"
+        if not self.is_window_over(leg.leg):
+            return "pending"
+        if leg.leg == "known" and self.legs["booked"].truth == "pending":
+            return "pending"  # read as: the order may still bring the phone that the CRM knows
+        return "refuted"
 
     def _is_not_due(self, name: str) -> bool:
         """ "the leg is not owed"."""
@@ -321,8 +325,9 @@ class CaseTruth:
         contract = CONTRACT[leg.leg]
         if leg.at is None or contract.window is None:
             return False
-        if any(self.legs[name].truth == "pending" for name in legs_before(leg.leg)):
-            return False  # read as: its anchor may still come, and late data is no alarm
+        causes = [self.legs[name].truth for name in legs_before(leg.leg)]
+        if leg.leg != "refunded" and {"pending", "unverifiable"} & set(causes):
+            return False  # read as: its anchor is not known, and late data is no alarm
         lag = leg.at - self._anchor(leg.leg)  # "Lateness is evidence time minus anchor"
         if contract.late_after is not None:
             return lag > contract.late_after

@@ -6,10 +6,6 @@ claims as (
     select * from {{ ref('int_order_claims') }}
 ),
 
-payments as (
-    select * from {{ ref('int_order_payments') }}
-),
-
 -- An order of a channel that nobody tracks (a shop counter) is no case, unless its number is one.
 tracked as (
     select
@@ -17,10 +13,8 @@ tracked as (
         coalesce(orders.order_no, orders.erp_order_no) as case_no
     from orders
     left join claims on orders.order_no = claims.case_no
-    left join payments on orders.order_no = payments.order_no
     where
         claims.case_no is not null
-        or payments.order_no is not null
         or orders.channel in ('mini_program', 'h5', 'mobile_site', 'app', 'pc')
         or (orders.channel is null and orders.order_no is not null)
 ),

@@ -61,6 +61,14 @@ tracked_payments as (
         )
 ),
 
+receipts as (
+    select * from {{ ref('int_order_receipts') }}
+),
+
+shipments as (
+    select * from {{ ref('int_order_shipments') }}
+),
+
 case_numbers as (
     select case_no from claims
     where has_order_act
@@ -104,7 +112,10 @@ joined as (
         bookings.first_ordered_at,
         coalesce(bookings.bookings_count, 0) as bookings_count,
         bookings.booked_total_fen,
-        coalesce(bookings.is_paid_or_later, false) as is_paid_or_later,
+        -- Money booked or goods gone say as much as the state of the order.
+        coalesce(bookings.is_paid_or_later, false)
+        or receipts.case_no is not null
+        or shipments.case_no is not null as is_paid_or_later,
         claims.case_no is null as is_backend_only,
         claims.claimed_at is not null as is_claimed,
         least(payments.paid_at, bookings.created_at) as first_record_at
@@ -112,6 +123,8 @@ joined as (
     left join claims on case_numbers.case_no = claims.case_no
     left join payments on case_numbers.case_no = payments.order_no
     left join bookings on case_numbers.case_no = bookings.case_no
+    left join receipts on case_numbers.case_no = receipts.case_no
+    left join shipments on case_numbers.case_no = shipments.case_no
 ),
 
 -- A back-end record from before the front end's first landed day cannot be missed by it.

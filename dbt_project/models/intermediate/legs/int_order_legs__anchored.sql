@@ -157,6 +157,18 @@ timed as (
                 then {{ seconds_between('anchor_at', 'evidence_at') }}
         end as lag_seconds
     from anchored
+),
+
+-- A limit of its own may be reached to the second; the window is half-open.
+measured as (
+    select
+        *,
+        case
+            when leg = 'submitted' then false
+            when late_after_seconds is not null then evidence_at > due_at
+            else evidence_at >= window_ends_at
+        end as is_late
+    from timed
 )
 
-select * from timed
+select * from measured

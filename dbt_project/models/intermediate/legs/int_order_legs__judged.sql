@@ -32,26 +32,15 @@ erp_orders as (
     where table_name = 'erp_orders'
 ),
 
--- What ended the order before the parcel left, if anything did.
+-- What ended the order before a parcel left. Once one has left, it is judged.
 ends as (
     select
         cases.case_id,
-        (cases.erp_state is not distinct from 'cancelled' and shipments.case_no is null)
-        or coalesce(
-            refunds.bill_refund_fen >= cases.paid_amount_fen
-            and (
-                shipments.case_no is null
-                or refunds.bill_last_refunded_at < shipments.evidence_at
-            ),
-            false
-        )
-        or coalesce(
-            refunds.erp_refund_fen >= cases.booked_amount_fen
-            and (
-                shipments.case_no is null
-                or refunds.erp_last_refunded_at < shipments.evidence_at
-            ),
-            false
+        shipments.case_no is null
+        and (
+            cases.erp_state is not distinct from 'cancelled'
+            or coalesce(refunds.bill_refund_fen >= cases.paid_amount_fen, false)
+            or coalesce(refunds.erp_refund_fen >= cases.booked_amount_fen, false)
         ) as is_ended_unshipped
     from cases
     left join shipments on cases.case_no = shipments.case_no
@@ -70,8 +59,7 @@ own as (
                 legs.leg in ('fulfilled', 'reflowed', 'notified')
                 and ends.is_ended_unshipped
                 then 'not_due'
-            when legs.has_evidence and legs.leg <> 'submitted' and legs.evidence_at > legs.due_at
-                then 'late'
+            when legs.has_evidence and legs.is_late then 'late'
             when legs.has_evidence then 'verified'
             when not coalesce(legs.is_connected, false) or legs.judged_at is null
                 then 'unverifiable'
@@ -87,6 +75,7 @@ own as (
 ),
 
 -- A claim that no record of the case answers, once bill and ERP are known past the first window.
+-- Where the bill is not connected, the ERP decides alone; where neither is, nobody does.
 surface_only as (
     select own.case_id
     from own
@@ -96,7 +85,14 @@ surface_only as (
     left join erp_orders on true
     where
         own.leg = 'paid'
-        and own.own_truth = 'refuted'
+        and (
+            own.own_truth = 'refuted'
+            or (
+                own.own_truth = 'unverifiable'
+                and not own.is_connected
+                and coalesce(erp_orders.is_connected, false)
+            )
+        )
         and cases.is_claimed
         and cases.booked_ref is null
         and receipts.case_no is null
@@ -107,25 +103,50 @@ surface_only as (
         )
 ),
 
--- The first broken leg of a branch carries the finding: those after it inherit its truth.
-broken_before as (
+-- The ERP order may still come, and with it the phone by which the CRM knows the buyer.
+awaiting_order as (
+    select case_id from own
+    where leg = 'booked' and own_truth = 'pending'
+),
+
+-- What is not there before a leg, the earliest in its branch first.
+missing_before as (
     select
         own.case_id,
         own.leg,
-        earlier.own_truth as inherited_truth,
+        earlier.own_truth,
         row_number() over (
             partition by own.case_id, own.leg order by ancestors.distance desc
+        ) as missing_rank,
+        row_number() over (
+            partition by own.case_id, own.leg, earlier.own_truth = 'unverifiable'
+            order by ancestors.distance desc
         ) as breaking_rank
     from own
     inner join ancestors on own.leg = ancestors.leg
     inner join own as earlier
         on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
-    where earlier.own_truth in ('pending', 'refuted')
+    where earlier.own_truth in ('pending', 'refuted', 'unverifiable')
 ),
 
+-- The first broken leg of a branch carries the finding: those after it inherit its truth.
 first_broken as (
-    select * from broken_before
-    where breaking_rank = 1
+    select
+        case_id,
+        leg,
+        own_truth as inherited_truth
+    from missing_before
+    where own_truth <> 'unverifiable' and breaking_rank = 1
+),
+
+-- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
+-- A refund is measured from its own other side.
+cause_unknown as (
+    select
+        case_id,
+        leg
+    from missing_before
+    where missing_rank = 1 and own_truth <> 'refuted' and leg <> 'refunded'
 ),
 
 judged as (
@@ -134,13 +155,21 @@ judged as (
         surface_only.case_id is not null as is_surface_only,
         first_broken.inherited_truth,
         case
+            when own.own_truth = 'late' and cause_unknown.case_id is not null then 'verified'
             when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
             when first_broken.inherited_truth is not null then first_broken.inherited_truth
             when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
+            when
+                own.leg = 'known' and awaiting_order.case_id is not null
+                and own.own_truth = 'refuted'
+                then 'pending'
             else own.own_truth
         end as truth
     from own
     left join surface_only on own.case_id = surface_only.case_id
+    left join awaiting_order on own.case_id = awaiting_order.case_id
+    left join cause_unknown
+        on own.case_id = cause_unknown.case_id and own.leg = cause_unknown.leg
     left join first_broken on own.case_id = first_broken.case_id and own.leg = first_broken.leg
 )
 
