@@ -155,7 +155,11 @@ judged as (
         surface_only.case_id is not null as is_surface_only,
         first_broken.inherited_truth,
         case
-            when own.own_truth = 'late' and cause_unknown.case_id is not null then 'verified'
+            when
+                own.own_truth = 'late'
+                and cause_unknown.case_id is not null
+                and surface_only.case_id is null
+                then 'verified'
             when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
             when first_broken.inherited_truth is not null then first_broken.inherited_truth
             when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
