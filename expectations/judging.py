@@ -86,8 +86,11 @@ def within(column: str, low: float | None = None, high: float | None = None) -> 
 
 def judge(suite: Suite, connection: duckdb.DuckDBPyConnection) -> list[Judgement]:
     """Judge a suite on the file that the connection reads; one judgement per expectation."""
+    import pandas as pd
+
     try:
-        frame = connection.execute(suite.frame).df()
+        found = connection.execute(suite.frame)
+        frame = pd.DataFrame(found.fetchall(), columns=[name for name, *_ in found.description])
     except duckdb.Error as error:
         return [_errored(expected, error) for expected in suite.expected]
     return judge_frame(suite, frame)
