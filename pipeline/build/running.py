@@ -119,7 +119,9 @@ def _code_location_of(company: Company, *, until: date) -> Iterator[None]:
         "GX_ANALYTICS_ENABLED": "false",
         "DAGSTER_DISABLE_TELEMETRY": "true",
     }
-    before = {name: os.environ.get(name) for name in (*asked, "BIHUAN_WAREHOUSE")}
+    before = {
+        name: os.environ.get(name) for name in (*asked, "BIHUAN_WAREHOUSE", "DBT_TARGET_PATH")
+    }
     os.environ.update(asked)
     try:
         yield

@@ -20,6 +20,9 @@ from pipeline.defs.resources import OWNERS, POOL, CompanyFolder, company_folder,
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import DBT, DBT_PROJECT
 
+# Apart from `target/`, where whoever works on the models runs dbt with settings of their own.
+PARSED = DBT_PROJECT / "target" / "dagster"
+
 REGISTERED = {
     "batches": "landed batch that is current",
     "watermarks": "landed table: whether it is connected and the span it is complete over",
@@ -65,10 +68,16 @@ def manifest_path() -> Path:
 
     Raises WarehouseError with dbt's words where the project does not parse.
     """
-    manifest = DBT_PROJECT / "target" / "manifest.json"
-    if not manifest.exists() or manifest.stat().st_mtime < _changed_at(DBT_PROJECT):
+    manifest = PARSED / "manifest.json"
+    if not _knows_its_place(manifest) or manifest.stat().st_mtime < _changed_at(DBT_PROJECT):
         _parse(manifest)
     return manifest
+
+
+def _knows_its_place(manifest: Path) -> bool:
+    """Whether a manifest is of the project where it lies now: dbt keeps the seeds' full paths."""
+    place = f'"root_path": {json.dumps(str(DBT_PROJECT))}'
+    return manifest.exists() and place in manifest.read_text(encoding="utf-8")
 
 
 def _changed_at(project: Path) -> float:
@@ -145,13 +154,18 @@ def dbt_models() -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, company: CompanyFolder, dbt: DbtCliResource
     ) -> Iterator[Any]:
         warehouse = company.warehouse()
-        # dagster-dbt hands its own environment on to dbt; there is no other way in.
+        traces = warehouse.data / "dbt"
+        if not _knows_its_place(traces / "manifest.json"):
+            (traces / "partial_parse.msgpack").unlink(missing_ok=True)
+        # dagster-dbt hands its own environment on to dbt, there is no other way in, and lets it go
+        # on from the parse that it finds in DBT_TARGET_PATH.
         os.environ["BIHUAN_WAREHOUSE"] = warehouse.dbt_environment()["BIHUAN_WAREHOUSE"]
+        os.environ["DBT_TARGET_PATH"] = str(PARSED)
         invocation = dbt.cli(
             # Unit tests prove the models where they are changed, not every night.
             ["build", "--exclude-resource-type", "unit_test"],
             context=context,
-            target_path=warehouse.data / "dbt",
+            target_path=traces,
         )
         with told_to_dagster(context):
             try:
