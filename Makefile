@@ -42,5 +42,5 @@ check: $(READY)  ## ruff, mypy, sqlfluff, dbt parse, definitions load
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) BIHUAN_WAREHOUSE=":memory:" sqlfluff lint --processes 2 dbt_project
-	$(RUN) BIHUAN_WAREHOUSE=":memory:" dbt --quiet parse --project-dir dbt_project --profiles-dir dbt_project
+	$(RUN) BIHUAN_WAREHOUSE=":memory:" dbt --quiet parse --project-dir "$(CURDIR)/dbt_project" --profiles-dir "$(CURDIR)/dbt_project"
 	$(RUN) DAGSTER_HOME= BIHUAN_COMPANY="$(CURDIR)/company" dg check defs

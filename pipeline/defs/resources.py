@@ -44,7 +44,7 @@ class InstalledDbt(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> Version:
-        """`dbt --version`, which the base class runs, looks up the newest one at pypi.org."""
+        """`dbt --version`, which the base class runs, looks up the newest one outside."""
         return Version(metadata.version("dbt-core"))
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:  # noqa: ARG002
