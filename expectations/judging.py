@@ -170,11 +170,12 @@ def _judgement(
             return _errored(expected, raised)
     failed = asked if not asked["success"] else never_null
     rows = [_plain(row) for row in failed["result"].get("unexpected_index_list") or []]
+    is_met = bool(asked["success"] and never_null["success"])
     return Judgement(
         expected,
-        is_met=asked["success"] and never_null["success"],
+        is_met=is_met,
         rows_judged=len(frame),
-        reason="" if asked["success"] and never_null["success"] else _reason(expected, failed),
+        reason="" if is_met else _reason(expected, rows, list(frame.columns)),
         evidence=tuple(rows[:EVIDENCE_ROWS]),
     )
 
@@ -187,12 +188,24 @@ def _raised(told: Mapping[str, Any]) -> str:
     return next(filter(None, nested), "")
 
 
-def _reason(expected: Expected, result: Mapping[str, Any]) -> str:
-    if result["expectation_config"]["type"] == "expect_column_values_to_not_be_null":
-        return f"{expected.column} is null"
-    found = result["result"].get("partial_unexpected_list") or []
-    allowed = ", ".join(f"{name} {value}" for name, value in expected.arguments.items())
-    return f"{expected.column}: found {', '.join(map(str, found[:5]))}; allowed: {allowed}"
+def _reason(expected: Expected, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """`agreeing_share: found 0.95 (retail); allowed: 0.99 to 1`: the first column names the row."""
+    found = [
+        f"{row[expected.column]}"
+        + (f" ({row[columns[0]]})" if columns[0] != expected.column else "")
+        for row in rows[:5]
+    ]
+    return f"{expected.column}: found {', '.join(found)}; allowed: {_allowed(expected)}"
+
+
+def _allowed(expected: Expected) -> str:
+    words = expected.arguments.get("value_set")
+    if words is not None:
+        return ", ".join(map(str, words))
+    low, high = expected.arguments["min_value"], expected.arguments["max_value"]
+    if high is None:
+        return f"{low} or more"
+    return f"{high} or less" if low is None else f"{low} to {high}"
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
