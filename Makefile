@@ -4,7 +4,8 @@
 PYTHON ?= python3.11
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
-RUN := PATH="$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(VENV)" GX_ANALYTICS_ENABLED=false
+RUN := PATH="$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(VENV)" \
+	DAGSTER_DISABLE_TELEMETRY=yes GX_ANALYTICS_ENABLED=false DBT_SEND_ANONYMOUS_USAGE_STATS=false
 
 PARSE := from pipeline.defs.warehouse import manifest_path; manifest_path()
 
