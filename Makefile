@@ -4,13 +4,19 @@
 PYTHON ?= python3.11
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
-RUN := PATH="$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(VENV)" \
-	DAGSTER_DISABLE_TELEMETRY=yes GX_ANALYTICS_ENABLED=false DBT_SEND_ANONYMOUS_USAGE_STATS=false
-
-PARSE := from pipeline.defs.warehouse import manifest_path; manifest_path()
+COMPANY := $(CURDIR)/company
+DBT_PROJECT := $(CURDIR)/dbt_project
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test dev check
+
+# No library calls home.
+export DAGSTER_DISABLE_TELEMETRY := yes
+export GX_ANALYTICS_ENABLED := false
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+demo test dev check: export PATH := $(VENV)/bin:$(PATH)
+demo test dev check: export VIRTUAL_ENV := $(VENV)
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,25 +29,24 @@ $(READY): requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(VENV)/bin/uv pip install --python $(VENV) --quiet --compile-bytecode --require-hashes -r requirements.lock
 	$(VENV)/bin/uv pip install --python $(VENV) --quiet --no-deps --no-build-isolation -e .
-	$(RUN) BIHUAN_COMPANY="$(CURDIR)/company" python -c "$(PARSE)"
-	touch $@
+	@BIHUAN_COMPANY=$(COMPANY) $(VENV)/bin/python -c "from pipeline.defs.warehouse import manifest_path; manifest_path()"
+	@touch $@
 
 demo: $(READY)  ## simulate a company, run everything on it, hold what was found against what was planted
-	$(RUN) bihuan demo
+	@bihuan demo
 
 test: $(READY)  ## run every test
-	$(RUN) python -m pytest
+	python -m pytest
 
 # The simulated company's systems run as long as the UI does.
 dev: $(READY)  ## the Dagster UI on the simulated company, http://127.0.0.1:3000
-	mkdir -p .dagster && cp dagster.yaml .dagster/
-	$(RUN) DAGSTER_HOME="$(CURDIR)/.dagster" BIHUAN_COMPANY="$(CURDIR)/company" \
-		bihuan simulate company -- dg dev --host 127.0.0.1 --port 3000
+	@mkdir -p .dagster && cp dagster.yaml .dagster/
+	DAGSTER_HOME=$(CURDIR)/.dagster bihuan simulate $(COMPANY) -- dg dev --host 127.0.0.1 --port 3000
 
 check: $(READY)  ## ruff, mypy, sqlfluff, dbt parse, definitions load
-	$(RUN) ruff check .
-	$(RUN) ruff format --check .
-	$(RUN) mypy
-	$(RUN) BIHUAN_WAREHOUSE=":memory:" sqlfluff lint --processes 2 dbt_project
-	$(RUN) BIHUAN_WAREHOUSE=":memory:" dbt --quiet parse --project-dir "$(CURDIR)/dbt_project" --profiles-dir "$(CURDIR)/dbt_project"
-	$(RUN) DAGSTER_HOME= BIHUAN_COMPANY="$(CURDIR)/company" dg check defs
+	ruff check .
+	ruff format --check .
+	mypy
+	BIHUAN_WAREHOUSE=:memory: sqlfluff lint --processes 2 dbt_project
+	BIHUAN_WAREHOUSE=:memory: dbt --quiet parse --project-dir $(DBT_PROJECT) --profiles-dir $(DBT_PROJECT)
+	BIHUAN_COMPANY=$(COMPANY) dg check defs
