@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rpt_bridge_daily'}}}) }}
+
 -- The bridge ends at what the ERP itself holds, not at what the cases remembered of it. Returns a
 -- row when the sum over the bridge is not the sum over the sales orders that belong to cases.
 with orders as (

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_case_legs'}}}) }}
+
 -- A leg that is missing could not diverge. Returns cases whose legs are not those of the contract
 -- of their line (or of the default contract).
 with contracts as (

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_cases'}}}) }}
+
 -- Marts name people by person_id only. Returns columns of the marts that would carry an openid,
 -- a unionid, a member number, a phone or its hash, a customer code or an actor.
 select

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_divergences'}}}) }}
+
 -- Open findings and diverging legs are the same set. Returns what stands in one of them only.
 with findings as (
     select

@@ -1,4 +1,4 @@
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_case_legs'}}}) }}
 
 -- Nothing refuted stays without a name: where paid, booked or received is refuted in a mature
 -- claimed case, some leg of that case carries a finding. Returns the cases without one. A
