@@ -1,6 +1,7 @@
 """A build from files to report: what it says, what it keeps, and what is left when it is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +24,11 @@ from small_company import (
     write_table,
 )
 
+import pipeline.defs.warehouse
 from pipeline.build import BuildSummary, Progress, build
 from pipeline.company import load_company
-from pipeline.errors import ConfigurationError, NotReadyError
-from pipeline.warehouse import Warehouse
+from pipeline.errors import ConfigurationError, NotReadyError, WarehouseError
+from pipeline.warehouse import DBT_PROJECT, Warehouse
 
 MARTS = (
     "dim_people", "fct_case_legs", "fct_cases", "fct_divergences", "fct_sessions",
@@ -192,6 +194,35 @@ class Analyst:
         """What they count in the file that they opened."""
         told, _ = self._process.communicate("\n")
         return told.strip()
+
+
+def test_models_that_do_not_parse_are_told_in_dbts_own_words(
+    company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "dbt_project"
+    shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "models" / "marts" / "broken.sql").write_text("select * from {{ ref('nothing') }}")
+    monkeypatch.setattr(pipeline.defs.warehouse, "DBT_PROJECT", project)
+    monkeypatch.setattr(pipeline.defs.warehouse, "PARSED", project / "target" / "dagster")
+    pipeline.defs.warehouse.manifest_path.cache_clear()
+    try:
+        with pytest.raises(WarehouseError, match="depends on a node named 'nothing'"):
+            build(load_company(company))
+    finally:
+        pipeline.defs.warehouse.manifest_path.cache_clear()
+
+
+def test_an_instance_that_lets_two_write_is_refused_before_anything_is_landed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, home = write_company(tmp_path / "small"), tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with pytest.raises(ConfigurationError, match="found limit None, allowed: 1") as refused:
+        build(load_company(company))
+    assert "dagster.yaml" in refused.value.next_step
+    assert not (load_company(company).data / "landing").exists()
 
 
 BUILD_AND_TELL = """

@@ -20,7 +20,7 @@ import dagster as dg
 from pipeline.build.summary import BuildSummary, summarise
 from pipeline.build.watching import Progress, Watcher
 from pipeline.company import Company
-from pipeline.errors import ConfigurationError
+from pipeline.errors import BihuanError, ConfigurationError
 from pipeline.landing import SHANGHAI
 from pipeline.sources import open_source
 
@@ -53,11 +53,10 @@ def build(
 
 def _run(company: Company, asked: Sequence[date], watcher: Watcher, *, catch_up: bool) -> None:
     """One in-process run of the daily job over the asked partitions."""
-    from pipeline.definitions import defs
     from pipeline.defs.jobs import JOB, landing_config
 
     definitions = dg.Definitions.merge(
-        defs(), dg.Definitions(loggers={"watcher": watcher.logger_definition()})
+        _load_definitions(), dg.Definitions(loggers={"watcher": watcher.logger_definition()})
     )
     config = landing_config(company.sources.tables, catch_up=catch_up, is_attended=True)
     with _instance() as instance:
@@ -67,6 +66,21 @@ def _run(company: Company, asked: Sequence[date], watcher: Watcher, *, catch_up:
             tags={RANGE_START: asked[0].isoformat(), RANGE_END: asked[-1].isoformat()},
             raise_on_error=False,
         )
+
+
+def _load_definitions() -> dg.Definitions:
+    """The code location. Raises the error of ours, where Dagster wrapped one in its own."""
+    from pipeline.definitions import defs
+
+    try:
+        return defs()
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, BihuanError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
 
 
 def _on(stdout: TextIO, progress: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from pipeline import errors
 from pipeline.errors import BihuanError, UntrustworthyError, WarehouseError
@@ -22,6 +23,8 @@ STAGES = {
     "alerts__told": "alerts",
     "report__page": "report",
 }
+
+INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 State = Literal["started", "done", "failed", "retrying"]
 
@@ -47,6 +50,7 @@ class Watcher:
     materialized: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     failures: list[tuple[str, BihuanError]] = field(default_factory=list)
+    is_interrupted: bool = False
     _begun: dict[str, float] = field(default_factory=dict)
 
     def logger_definition(self) -> dg.LoggerDefinition:
@@ -72,6 +76,9 @@ class Watcher:
             error = self._to_error(event)
             self.failures.append((step, error))
             self._finish(step, "failed", error.message)
+        elif kind == dg.DagsterEventType.RUN_FAILURE and not self.failures:
+            told = event.job_failure_data.error
+            self.failures.append(("the run", _from_chain(told) or _defect("the run", told)))
         elif kind == dg.DagsterEventType.STEP_SUCCESS:
             self._finish(step, "done")
         elif kind == dg.DagsterEventType.ASSET_MATERIALIZATION:
@@ -80,7 +87,12 @@ class Watcher:
             self.checks.append(event.asset_check_evaluation_data)
 
     def raise_first_failure(self) -> None:
-        """Raise what failed; where several steps failed, the first, with the others named."""
+        """Raise what failed; where several steps failed, the first, with the others named.
+
+        Raises KeyboardInterrupt where a person stopped the run.
+        """
+        if self.is_interrupted:
+            raise KeyboardInterrupt
         if not self.failures:
             return
         (_, error), *others = self.failures
@@ -120,26 +132,57 @@ class Watcher:
         )
 
     def _to_error(self, event: dg.DagsterEvent) -> BihuanError:
-        """The error of ours that a step's failure stands for; a defect keeps its traceback."""
+        """The error of ours that a step's failure stands for."""
         failed = event.step_failure_data
-        told = failed.user_failure_data
-        if told is not None:
-            words = {name: value.value for name, value in told.metadata.items()}
-            kind = getattr(errors, str(words.get("error_class")), WarehouseError)
-            return kind(str(words["message"]), next_step=str(words["next_step"]))
+        if failed.error is not None and failed.error.cls_name in INTERRUPTIONS:
+            self.is_interrupted = True
+            return WarehouseError("interrupted")
+        if failed.user_failure_data is not None:
+            return _from_failure(failed.user_failure_data.metadata)
         broken = [check for check in self.checks if not check.passed and check.blocking]
         if broken:
-            listed = "\n".join(f"  - {check.check_name}: {check.description}" for check in broken)
-            return UntrustworthyError(
-                f"the candidate cannot be trusted, so nothing was published:\n{listed}",
-                next_step="the published file is still the one before; mend what is named, then"
-                " run again",
-            )
-        traceback = failed.error.to_string() if failed.error else ""
-        return WarehouseError(
-            f"{event.step_key} failed unexpectedly\n{traceback}",
-            next_step="this is a defect: report it with the lines above",
-        )
+            return _untrustworthy(broken)
+        return _from_chain(failed.error) or _defect(event.step_key or "", failed.error)
+
+
+def _from_failure(metadata: Mapping[str, dg.MetadataValue]) -> BihuanError:
+    """The error that an asset told Dagster of."""
+    told = {name: str(value.value) for name, value in metadata.items()}
+    kind = _kind(told.get("error_class")) or WarehouseError
+    return kind(told["message"], next_step=told["next_step"])
+
+
+def _untrustworthy(broken: Sequence[dg.AssetCheckEvaluation]) -> UntrustworthyError:
+    listed = "\n".join(f"  - {check.check_name}: {check.description}" for check in broken)
+    return UntrustworthyError(
+        f"the candidate cannot be trusted, so nothing was published:\n{listed}",
+        next_step="the published file is still the one before; mend what is named, then run again",
+    )
+
+
+def _from_chain(error: SerializableErrorInfo | None) -> BihuanError | None:
+    """The error of ours that another library wrapped, with its message as it was written."""
+    while error is not None:
+        kind = _kind(error.cls_name)
+        if kind is not None:
+            _, _, written = error.message.partition(": ")
+            message, _, next_step = written.strip().partition("\n  next: ")
+            return kind(message, next_step=next_step)
+        error = error.cause
+    return None
+
+
+def _defect(place: str, error: SerializableErrorInfo | None) -> BihuanError:
+    """What nobody foresaw keeps its traceback."""
+    return WarehouseError(
+        f"{place} failed unexpectedly\n{error.to_string() if error else ''}",
+        next_step="this is a defect: report it with the lines above",
+    )
+
+
+def _kind(name: str | None) -> type[BihuanError] | None:
+    kind = getattr(errors, name or "", None)
+    return kind if isinstance(kind, type) and issubclass(kind, BihuanError) else None
 
 
 class _Handing(logging.Handler):
@@ -159,7 +202,8 @@ def _stage(step: str) -> str:
     return "landing" if step.startswith("landing__") else STAGES.get(step, step)
 
 
-def _first_line(error: Any) -> str:
+def _first_line(error: SerializableErrorInfo | None) -> str:
+    """What set off a chain of errors, in a line."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return str(error.message).strip().splitlines()[0] if error else ""
+    return error.message.strip().splitlines()[0] if error else ""
