@@ -467,6 +467,16 @@ def test_a_manifest_tells_how_far_a_drop_is_complete_and_later_rows_still_land(
         list(open_files(tmp_path, "erp_orders", files=name).extract(DAYS))
 
 
+def test_a_row_after_the_last_day_lands_with_that_day_and_beyond_its_watermark(
+    tmp_path: Path,
+) -> None:
+    tables = {"erp_orders": {"files": write_orders(tmp_path, "csv")}}
+    company = make_company(tmp_path, tables, last_day=DAYS[1])
+    extracts = list(open_source("erp_orders", company).extract(DAYS[:2]))
+    assert [ids(extract, "erp_order_no") for extract in extracts] == [["S1"], ["S2", "S3"]]
+    assert extracts[-1].complete_until == day_end(DAYS[1]), "S3 is later, so it is not judged"
+
+
 def test_words_that_a_data_frame_made_floats_are_still_known(tmp_path: Path) -> None:
     frame = ORDERS.assign(state=[1.0, None, 2.0], sold=[0.1, 199.9, 7.0])
     frame.to_parquet(tmp_path / "orders.parquet")

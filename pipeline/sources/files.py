@@ -192,6 +192,7 @@ class FileSource:
             self._settings.columns,
             time_zone=self._settings.time_zone,
             first_day=self._company.first_day,
+            last_day=self._company.last_day,
         )
         unread = ((self._company.first_day, row) for file in files for row in file.rejected)
         return replace(mapped, rejected=(*unread, *mapped.rejected))

@@ -58,6 +58,7 @@ def map_rows(
     *,
     time_zone: str,
     first_day: date,
+    last_day: date | None = None,
 ) -> Mapped:
     """Read the system's columns as landed ones; `columns` is landed name to where it comes from.
 
@@ -65,7 +66,8 @@ def map_rows(
     `time_zone`) become UTC, state words become landed words. A row with a value that cannot be
     read, or with a word that the mapping does not list, is rejected with what was found. Without
     `columns` the rows bear landed names already and pass as they are; only their day is read.
-    Rows older than `first_day`, and rows without a readable instant, belong to `first_day`.
+    Rows older than `first_day`, and rows without a readable instant, belong to `first_day`; rows
+    after `last_day`, such as one with a mistyped year, to `last_day`: landed, and beyond judging.
     """
     is_mapped = bool(columns)
     fields = [
@@ -74,7 +76,7 @@ def map_rows(
     ]
     with open_engine(time_zone=time_zone) as connection:
         connection.register("delivered", rows)
-        connection.execute(_map_sql(fields, table, rows, first_day))
+        connection.execute(_map_sql(fields, table, rows, (first_day, last_day)))
         names = ", ".join(f'"{field.column.name}"' for field in fields)
         fitting = connection.execute(
             f'select {names}, "{PLACE}", "{DAY}" from mapped'
@@ -207,7 +209,9 @@ def _own_names(table: LandedTable, rows: pa.Table) -> dict[str, ColumnSource]:
     }
 
 
-def _map_sql(fields: Sequence[_Field], table: LandedTable, rows: pa.Table, first_day: date) -> str:
+def _map_sql(
+    fields: Sequence[_Field], table: LandedTable, rows: pa.Table, span: tuple[date, date | None]
+) -> str:
     sources = dict.fromkeys(field.source.source for field in fields)
     if DATED in rows.column_names:
         sources[DATED] = None
@@ -218,7 +222,10 @@ def _map_sql(fields: Sequence[_Field], table: LandedTable, rows: pa.Table, first
     )
     values = "".join(f', {field.delivered} as "{field.column.name}"' for field in fields)
     reasons = " ".join(refusal for field in fields if (refusal := field.refusal))
-    day, first = "timezone('Asia/Shanghai', _instant)::date", f"date '{first_day}'"
+    first = f"date '{span[0]}'"
+    day = f"greatest(timezone('Asia/Shanghai', _instant)::date, {first})"
+    if span[1] is not None:
+        day = f"least({day}, date '{span[1]}')"
     return f"""
         create temp table mapped as
         with said as (
@@ -230,8 +237,7 @@ def _map_sql(fields: Sequence[_Field], table: LandedTable, rows: pa.Table, first
         select
             _position, "{PLACE}", _instant,
             {f"case {reasons} end" if reasons else "null::varchar"} as _reason,
-            case when {_is_plausible("_instant")} then greatest({day}, {first})
-                else {first} end as "{DAY}"
+            case when {_is_plausible("_instant")} then {day} else {first} end as "{DAY}"
             {values}
         from dated"""
 
