@@ -124,8 +124,9 @@ class Warehouse:
             check=False,
         )  # fmt: skip
         if finished.returncode:
+            told = f"{finished.stdout.strip()}\n{finished.stderr.strip()}".strip()
             raise WarehouseError(
-                f"dbt build failed\n{finished.stdout.strip()}\n{finished.stderr.strip()}".rstrip(),
+                f"dbt build ended with {finished.returncode}\n{told}",
                 next_step=f"read {self.data / 'dbt' / 'dbt.log'}",
             )
 

@@ -22,8 +22,11 @@ STEPS = (
 )  # fmt: skip
 
 
-def write_company(folder: Path, *, last_day: str | None = "2026-10-03") -> Path:
-    """Write the drop and the company folder under `folder`; return the company folder."""
+def write_company(folder: Path, *, connected: Sequence[str] = ()) -> Path:
+    """Write the drop and the company folder under `folder`; return the company folder.
+
+    `connected` names the tables that the company wires; all of them where it names none.
+    """
     drop, company = folder / "drop", folder / "company"
     drop.mkdir(parents=True)
     company.mkdir()
@@ -32,15 +35,14 @@ def write_company(folder: Path, *, last_day: str | None = "2026-10-03") -> Path:
         write_table(drop, name, rows)
     told = "".join(f"{name},{COMPLETE_UNTIL}\n" for name in tables)
     (drop / "_manifest.csv").write_text(f"table,complete_until\n{told}")
-    ends = f"last_day: {last_day}\n" if last_day else ""
     (company / "company.yml").write_text(
-        f"name: 小店\nfirst_day: 2026-10-01\n{ends}", encoding="utf-8"
+        "name: 小店\nfirst_day: 2026-10-01\nlast_day: 2026-10-03\n", encoding="utf-8"
     )
     (company / ".env").write_text("BIHUAN_HASH_KEY=" + "k" * 32 + "\n")
     wired = "".join(
         f"  {name}: {{connector: files, connection: drop, files: {name}.csv,"
         " interface_actors: [svc_bridge]}\n"
-        for name in tables
+        for name in connected or tables
     )
     (company / "sources.yml").write_text(
         f"connections: {{drop: {{folder: ../drop}}}}\ntables:\n{wired}"

@@ -99,8 +99,9 @@ def _parse(manifest: Path) -> None:
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if parsed.returncode:
+        told = f"{parsed.stdout.strip()}\n{parsed.stderr.strip()}".strip()
         raise WarehouseError(
-            f"dbt parse failed\n{parsed.stdout.strip()}\n{parsed.stderr.strip()}".rstrip(),
+            f"dbt parse ended with {parsed.returncode}\n{told}",
             next_step=f"mend the models under {DBT_PROJECT}",
         )
     for written in beside.iterdir():
