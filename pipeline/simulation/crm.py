@@ -53,10 +53,17 @@ def _contacts(world: World, day: date) -> bytes:
             person.phone,
             "小程序" if person.number % 2 else "服务号",
             _local(at), _local(at),
-            person.contact_made_by, person.contact_made_via,
+            *_made(world, person),
             "老客户,常回购\n（门店登记）" if person.number % 97 == 0 else "",
         ))  # fmt: skip
     return text.getvalue().encode("gbk")
+
+
+def _made(world: World, person: Person) -> tuple[str, str]:
+    """The account and the way in; a CRM may keep both from its exports."""
+    if world.options.hide_actors:
+        return "", ""
+    return person.contact_made_by, person.contact_made_via
 
 
 def _bindings(world: World, day: date) -> bytes:

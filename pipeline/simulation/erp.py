@@ -82,12 +82,12 @@ def _orders(world: World) -> Iterator[Row]:
 def _order(world: World, order: ErpOrder, case: Case | None) -> Row:
     state, modified_at = _order_state(world, order, case)
     ordered_at = case.submitted_at if case else order.created_at
-    payment = case.payment if case and order.is_paid else None
+    payment = case.payment if case and order.is_paid and order.has_transaction else None
     return (
         order.number, case.number if case else None, CHANNEL_WORDS[order.channel],
         case.line.name if case else "shop", case.person.customer_code if case else None,
-        _typed_phone(case) if case else None, state, _local(ordered_at),
-        _local(order.created_at), order.made.actor, order.made.source, _local(modified_at),
+        _typed_phone(case, order) if case else None, state, _local(ordered_at),
+        _local(order.created_at), *_made(world, order.made), _local(modified_at),
         _yuan(order.fen), _yuan(order.freight_fen), _yuan(order.discount_fen), "CNY",
         payment.transaction_id if payment else None, None,
     )  # fmt: skip
@@ -117,13 +117,13 @@ def _receipts(world: World) -> Iterator[Row]:
                 yield (
                     receipt.number, order_no, payment.transaction_id if payment else None,
                     _yuan(receipt.fen), _local(receipt.at), _local(receipt.at),
-                    *_made(receipt.made),
+                    *_made(world, receipt.made),
                 )  # fmt: skip
     for order, receipt in zip(world.shop_orders, world.shop_receipts, strict=True):
         if receipt.at < world.end:
             yield (
                 receipt.number, order.number, None, _yuan(receipt.fen), _local(receipt.at),
-                _local(receipt.at), *_made(receipt.made),
+                _local(receipt.at), *_made(world, receipt.made),
             )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def _shipments(world: World) -> Iterator[Row]:
         yield (
             shipment.number, case.orders[0].number, state,
             _local(shipment.shipped_at) if is_shipped and shipment.shipped_at else None,
-            _local(shipment.created_at), _local(modified_at), *_made(shipment.made),
+            _local(shipment.created_at), _local(modified_at), *_made(world, shipment.made),
             f"SF{case.number[1:]}" if is_shipped else None,
         )  # fmt: skip
 
@@ -157,12 +157,13 @@ def _refunds(world: World) -> Iterator[Row]:
             if credit.at < world.end:
                 yield (
                     credit.number, case.orders[0].number, credit.refund_no, _yuan(credit.fen),
-                    _local(credit.at), *_made(credit.made),
+                    _local(credit.at), *_made(world, credit.made),
                 )  # fmt: skip
 
 
-def _made(made: Made) -> tuple[str, str | None]:
-    return made.actor, made.source
+def _made(world: World, made: Made) -> tuple[str | None, str | None]:
+    """The account and the source column; an ERP may keep both from its exports."""
+    return (None, None) if world.options.hide_actors else (made.actor, made.source)
 
 
 def _yuan(fen: int) -> str:
@@ -173,8 +174,8 @@ def _local(at: datetime) -> str:
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
 
 
-def _typed_phone(case: Case) -> str:
+def _typed_phone(case: Case, order: ErpOrder) -> str:
     """The phone as the channel wrote it: bare, with dashes, or with the country code."""
-    phone = case.person.phone
+    phone = order.typed_phone or case.person.phone
     style = int(case.number[-1]) % 3
     return (phone, f"{phone[:3]}-{phone[3:7]}-{phone[7:]}", f"+86 {phone}")[style]

@@ -4,13 +4,21 @@ The rates are what the simulation knows and the pipeline must find out: retail i
 depth, flash_sale is as smooth on the surface and shallow below.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
 from pipeline.simulation import sabotage
-from pipeline.simulation.cases import FLASH_SALE, RETAIL, Case
+from pipeline.simulation.cases import FLASH_SALE, LINES, RETAIL, Case
+from pipeline.simulation.clerks import (
+    ORDER_LIST,
+    PAYMENT_BILL,
+    SHIPPING_LIST,
+    Chore,
+    draw_size,
+    is_weekend,
+)
 from pipeline.simulation.sabotage import Bench
 from pipeline.simulation.truth import Expected
 
@@ -71,7 +79,8 @@ class Fault:
 
     `settled` bounds the instant from which the finding is due, told on the healthy case. `retail`
     and `flash_sale` are shares of the line's paid orders; `at_least` is how many even a small
-    company gets, on its shallow line first.
+    company gets, on its shallow line first. What clerks do is done in sittings: `chore` is the
+    list that they work off.
     """
 
     name: str
@@ -84,6 +93,7 @@ class Fault:
     at_least: int = 5
     fits: Predicate = _always
     sub_class: str | None = None
+    chore: Chore | None = None
 
 
 # A refund is moved by a day where it falls on the day without trade: hence 24 h more.
@@ -210,18 +220,18 @@ _AMOUNTS = (
 )  # fmt: skip
 
 _HANDS = (
-    Fault("order_typed", "booked", "manual_rekey", sabotage.type_order, _after_submit(11),
-          retail=0.002, flash_sale=0.06),
-    Fault("order_imported", "booked", "manual_rekey", sabotage.import_order, _after_submit(11),
-          at_least=3, flash_sale=0.02),
+    Fault("order_typed", "booked", "manual_rekey", sabotage.type_order, _after_submit(27),
+          retail=0.002, flash_sale=0.06, chore=ORDER_LIST),
+    Fault("order_imported", "booked", "manual_rekey", sabotage.import_order, _after_submit(27),
+          flash_sale=0.02, chore=ORDER_LIST),
     Fault("receipt_typed", "received", "manual_rekey", sabotage.type_receipt, _after_booking(41),
-          at_least=3, flash_sale=0.03),
+          flash_sale=0.03, chore=PAYMENT_BILL),
     Fault("receipt_imported", "received", "manual_rekey", sabotage.import_receipt,
-          _after_booking(41), at_least=2, flash_sale=0.01),
+          _after_booking(41), flash_sale=0.01, chore=PAYMENT_BILL),
     Fault("shipment_typed", "fulfilled", "manual_rekey", sabotage.type_shipment,
-          _after_shipping(1), at_least=3, flash_sale=0.015),
+          _after_booking(48), flash_sale=0.015, chore=SHIPPING_LIST),
     Fault("shipment_imported", "fulfilled", "manual_rekey", sabotage.import_shipment,
-          _after_shipping(1), at_least=2, flash_sale=0.005),
+          _after_booking(48), flash_sale=0.005, chore=SHIPPING_LIST),
 )  # fmt: skip
 
 _DELAYS = (
@@ -269,6 +279,8 @@ def _open_to(fault: Fault, cases: Sequence[Case], end: datetime) -> list[Case]:
 def _chosen(
     fault: Fault, cases: Sequence[Case], counts: dict[str, int], random: Random
 ) -> list[Case]:
+    if fault.chore is not None:
+        return _gathered(fault, fault.chore, cases, counts, random)
     shuffled = random.sample(cases, len(cases))
     retail = [case for case in shuffled if case.line is RETAIL]
     flash_sale = [case for case in shuffled if case.line is FLASH_SALE]
@@ -277,3 +289,41 @@ def _chosen(
     chosen = retail[:retail_count] + flash_sale[:flash_count]
     spare = flash_sale[flash_count:] + retail[retail_count:]
     return chosen + spare[: max(0, fault.at_least - len(chosen))]
+
+
+def _gathered(
+    fault: Fault, chore: Chore, cases: Sequence[Case], counts: dict[str, int], random: Random
+) -> list[Case]:
+    """Cases of a few sittings, most of them on weekdays; each sitting in the order of its list.
+
+    A clerk reads a list from the top, where the oldest entry stands, or in some lists the newest.
+    """
+    left = {line.name: round(getattr(fault, line.name) * counts[line.name]) for line in LINES}
+    left[FLASH_SALE.name] += max(0, fault.at_least - sum(left.values()))
+    waiting: dict[datetime, list[Case]] = {}
+    for case in cases:
+        waiting.setdefault(chore.sitting(case), []).append(case)
+    taken: dict[datetime, list[Case]] = {at: [] for at in waiting}
+    ranked = _busiest_first(waiting, random)
+    while any(left[case.line.name] for listed in waiting.values() for case in listed):
+        for at in ranked:
+            wanted = [case for case in waiting[at] if left[case.line.name]]
+            for case in random.sample(wanted, min(draw_size(random), len(wanted))):
+                if left[case.line.name]:
+                    left[case.line.name] -= 1
+                    waiting[at].remove(case)
+                    taken[at].append(case)
+    chosen = []
+    for at in sorted(taken):
+        listed = sorted(taken[at], key=lambda case: (chore.listed_at(case), case.number))
+        chosen += listed if random.random() < 0.7 else listed[::-1]
+    return chosen
+
+
+def _busiest_first(waiting: Mapping[datetime, Sequence[Case]], random: Random) -> list[datetime]:
+    """Sittings in an order of chance in which long lists and weekdays come early more often."""
+    rank = {
+        at: (is_weekend(at) and random.random() < 0.8, -(random.random() ** (1 / len(listed))))
+        for at, listed in waiting.items()
+    }
+    return sorted(waiting, key=lambda at: rank[at])

@@ -27,6 +27,7 @@ from pipeline.simulation.cases import (
     stop_shipping,
 )
 from pipeline.simulation.faults import plant_faults
+from pipeline.simulation.interface import Interface
 from pipeline.simulation.people import Person, enrol, meet_people
 from pipeline.simulation.sabotage import Bench, refund_after_shipping
 from pipeline.simulation.truth import Expected
@@ -40,11 +41,15 @@ HOUR_WEIGHTS = (
 
 @dataclass(frozen=True)
 class Options:
-    """How large a company, over how many days. The same options give the same company."""
+    """How large a company, over how many days. The same options give the same company.
+
+    With `hide_actors`, its back ends tell of no record who made it; all else is the same.
+    """
 
     seed: int = 1
     days: int = 30
     orders: int = 3000
+    hide_actors: bool = False
 
     @property
     def last_day(self) -> date:
@@ -95,10 +100,10 @@ def build_world(options: Options) -> World:
     customers = _settle(met, max(20, options.orders * 3 // 5), start, random)
     submits = _submits(options, customers, random)
     paid = submits[: options.orders]
+    interface = Interface.over(random, options.days, [case.submitted_at for case in paid])
     for case in sorted(paid, key=lambda case: case.submitted_at):
         plan_payment(case, next(serials), random)
-        least, most = case.line.booking
-        plan_booking(case, case.paid_at + timedelta(seconds=random.randint(least, most)), random)
+        plan_booking(case, interface.books_at(case), random)
     unpaid = submits[options.orders :]
     for case in unpaid:
         _leave_unpaid(case, random)
