@@ -36,13 +36,14 @@
     {%- do values.update({'least_key_share': 0.5}) -%}
     {#-
         A burst: five records in ten minutes (the letter), or three of them for 0.8 of the sign, which with unusual lag is just enough; at
-        most a quarter of a record's neighbours out of the list's order, their causes spread at
-        least twice as wide as the records. Only records later than usual and than half an hour, the
+        least three in four of a record's neighbours in the list's order, and of all in its session,
+        the session's causes spread at least half as wide again as its records: an interface that
+        runs behind spreads both alike. Only records later than usual and than half an hour, the
         default service level of booking, take part: what is younger is a queue.
     -#}
     {%- do values.update({
         'burst_records': 5, 'small_burst_records': 3, 'small_burst_grade': 0.8,
-        'burst_seconds': 600, 'disorder_share': 0.25, 'spread_factor': 2, 'burst_lag_seconds': 1800,
+        'burst_seconds': 600, 'order_share': 0.75, 'spread_factor': 1.5, 'burst_lag_seconds': 1800,
     }) -%}
     {#-
         Nobody types a record in less than ten seconds. A faster burst is a sheet where the

@@ -34,12 +34,13 @@ counted as (
     select
         *,
         coalesce(
-            max(case when not is_lag_unusual then created_at end) over (
-                partition by table_name, business_line
-                order by created_at
-                range between unbounded preceding
-                and interval {{ by_hand('burst_seconds') }} seconds preceding
-            )
+            max(case when not is_lag_unusual then created_at end)
+                over (
+                    partition by table_name, business_line
+                    order by created_at
+                    range between unbounded preceding
+                    and interval {{ by_hand('burst_seconds') }} seconds preceding
+                )
             >= {{ add_seconds('caused_at', 'usual_lag_seconds') }},
             false
         ) as is_passed_over,
@@ -106,81 +107,104 @@ begun as (
     select
         *,
         coalesce(
-            lead(created_at, {{ by_hand('burst_records') }} - 1) over (
-                partition by table_name, actor, is_rapid order by made_rank
-            )
+            lead(created_at, {{ by_hand('burst_records') }} - 1)
+                over (
+                    partition by table_name, actor, is_rapid order by made_rank
+                )
             < {{ add_seconds('created_at', by_hand('burst_seconds')) }},
             false
         ) as begins_burst,
         coalesce(
-            lead(created_at, {{ by_hand('small_burst_records') }} - 1) over (
-                partition by table_name, actor, is_rapid order by made_rank
-            )
+            lead(created_at, {{ by_hand('small_burst_records') }} - 1)
+                over (
+                    partition by table_name, actor, is_rapid order by made_rank
+                )
             < {{ add_seconds('created_at', by_hand('burst_seconds')) }},
             false
-        ) as begins_small_burst
+        ) as begins_small_burst,
+        case
+            when
+                created_at < {{ add_seconds(
+                    'lag(created_at) over (
+                        partition by table_name, actor, is_rapid order by made_rank
+                    )',
+                    by_hand('burst_seconds')
+                ) }}
+                then 0
+            else 1
+        end as begins_session
     from ranked
 ),
 
 crowded as (
     select
         *,
-        max(case when begins_burst then 1 else 0 end) over (
-            partition by table_name, actor, is_rapid
-            order by made_rank
-            rows between {{ by_hand('burst_records') - 1 }} preceding and current row
-        )
+        max(case when begins_burst then 1 else 0 end)
+            over (
+                partition by table_name, actor, is_rapid
+                order by made_rank
+                rows between {{ by_hand('burst_records') - 1 }} preceding and current row
+            )
         = 1 as is_in_burst,
-        max(case when begins_small_burst then 1 else 0 end) over (
-            partition by table_name, actor, is_rapid
-            order by made_rank
-            rows between {{ by_hand('small_burst_records') - 1 }} preceding and current row
-        )
+        max(case when begins_small_burst then 1 else 0 end)
+            over (
+                partition by table_name, actor, is_rapid
+                order by made_rank
+                rows between {{ by_hand('small_burst_records') - 1 }} preceding and current row
+            )
         = 1 as is_in_small_burst
     from begun
+),
+
+sessions as (
+    select
+        *,
+        sum(begins_session) over (
+            partition by table_name, actor, is_rapid
+            order by made_rank
+            rows between unbounded preceding and current row
+        ) as session_number
+    from crowded
+    where is_in_small_burst
 ),
 
 distances as (
     {% for distance in range(1, by_hand('burst_records') + 2) -%}
         select {{ distance }} as distance
-        {% if not loop.last %}union all
-    {% endif %}
-    {%- endfor %}
+        {% if not loop.last -%} union all {%- endif %}
+    {% endfor -%}
 ),
 
 -- Two records made close to each other, and whether the list has them in the same order.
 neighbours as (
     select
-        crowded.source_ref as earlier_ref,
+        sessions.source_ref as earlier_ref,
         later.source_ref as later_ref,
-        crowded.created_at as earlier_created_at,
-        later.created_at as later_created_at,
-        crowded.listed_at as earlier_listed_at,
-        later.listed_at as later_listed_at,
-        crowded.is_passed_over as is_earlier_passed_over,
+        sessions.is_passed_over as is_earlier_passed_over,
         later.is_passed_over as is_later_passed_over,
         -- Rows of one second have no order of their own.
-        later.listed_at >= crowded.listed_at or later.created_at = crowded.created_at
+        later.listed_at >= sessions.listed_at or later.created_at = sessions.created_at
             as is_ascending,
-        later.listed_at <= crowded.listed_at or later.created_at = crowded.created_at
+        later.listed_at <= sessions.listed_at or later.created_at = sessions.created_at
             as is_descending,
         case
-            when later.business_line = crowded.business_line
-                then abs(later.usual_rank - crowded.usual_rank)
-            else 0
-        end as overtaking_count
-    from crowded
+            when later.business_line = sessions.business_line
+                then least(later.usual_rank, sessions.usual_rank)
+        end as least_usual_rank,
+        case
+            when later.business_line = sessions.business_line
+                then greatest(later.usual_rank, sessions.usual_rank)
+        end as greatest_usual_rank
+    from sessions
     cross join distances
-    inner join crowded as later
+    inner join sessions as later
         on
-            crowded.table_name = later.table_name
-            and crowded.actor = later.actor
-            and crowded.is_rapid = later.is_rapid
-            and crowded.made_rank + distances.distance = later.made_rank
-    where
-        crowded.is_in_small_burst
-        and later.is_in_small_burst
-        and later.created_at < {{ add_seconds('crowded.created_at', by_hand('burst_seconds')) }}
+            sessions.table_name = later.table_name
+            and sessions.actor = later.actor
+            and sessions.is_rapid = later.is_rapid
+            and sessions.session_number = later.session_number
+            and sessions.made_rank + distances.distance = later.made_rank
+    where later.created_at < {{ add_seconds('sessions.created_at', by_hand('burst_seconds')) }}
 ),
 
 both_ways as (
@@ -199,46 +223,75 @@ surrounded as (
     select
         source_ref,
         count(*) as neighbours_count,
-        count(case when is_ascending then 1 end) as ascending_count,
-        count(case when is_descending then 1 end) as descending_count,
+        greatest(
+            count(case when is_ascending then 1 end), count(case when is_descending then 1 end)
+        ) as in_order_count,
         count(
             case when is_earlier_passed_over and is_later_passed_over then 1 end
         ) as passed_over_count,
-        max(overtaking_count) as overtaking_count,
-        {{ seconds_between('min(earlier_created_at)', 'max(later_created_at)') }}
-            as made_span_seconds,
-        {{ seconds_between(
-            'min(least(earlier_listed_at, later_listed_at))',
-            'max(greatest(earlier_listed_at, later_listed_at))',
-        ) }} as listed_span_seconds
+        count(least_usual_rank) as line_neighbours_count,
+        max(greatest_usual_rank) - min(least_usual_rank) as overtaking_count
     from both_ways
     group by source_ref
+),
+
+session_totals as (
+    select
+        sessions.table_name,
+        sessions.actor,
+        sessions.is_rapid,
+        sessions.session_number,
+        sum(surrounded.in_order_count)
+        >= {{ by_hand('order_share') }} * sum(surrounded.neighbours_count) as is_in_order,
+        {{ seconds_between('min(sessions.listed_at)', 'max(sessions.listed_at)') }}
+        >= {{ by_hand('spread_factor') }}
+        * {{ seconds_between('min(sessions.created_at)', 'max(sessions.created_at)') }}
+            as is_spread
+    from sessions
+    inner join surrounded on sessions.source_ref = surrounded.source_ref
+    group by
+        sessions.table_name, sessions.actor, sessions.is_rapid, sessions.session_number
+),
+
+-- A record fits into its session, and the session goes down a list.
+ordered as (
+    select
+        sessions.source_ref,
+        sessions.is_in_burst,
+        sessions.is_rapid,
+        session_totals.is_spread
+        and session_totals.is_in_order
+        and surrounded.in_order_count
+        >= {{ by_hand('order_share') }} * surrounded.neighbours_count as is_in_order,
+        surrounded.overtaking_count
+        >= {{ by_hand('overtaking_share') }} * surrounded.line_neighbours_count
+        or surrounded.passed_over_count
+        >= {{ by_hand('overtaking_share') }} * surrounded.neighbours_count as is_overtaken
+    from sessions
+    inner join surrounded on sessions.source_ref = surrounded.source_ref
+    inner join session_totals
+        on
+            sessions.table_name = session_totals.table_name
+            and sessions.actor = session_totals.actor
+            and sessions.is_rapid = session_totals.is_rapid
+            and sessions.session_number = session_totals.session_number
 ),
 
 listed as (
     select
         counted.*,
-        crowded.is_in_burst,
+        coalesce(ordered.is_in_burst, false) as is_in_burst,
         coalesce(
-            surrounded.neighbours_count
-            - greatest(surrounded.ascending_count, surrounded.descending_count)
-            <= {{ by_hand('disorder_share') }} * surrounded.neighbours_count
-            and surrounded.listed_span_seconds
-            >= {{ by_hand('spread_factor') }} * surrounded.made_span_seconds
+            ordered.is_in_order
             -- While records wait for an interface that is down, it makes no others.
             and (
-                not crowded.is_rapid
-                or (
-                    counted.is_made_in_office_hours
-                    and greatest(surrounded.overtaking_count, surrounded.passed_over_count)
-                    >= {{ by_hand('overtaking_share') }} * surrounded.neighbours_count
-                )
+                not ordered.is_rapid
+                or (counted.is_made_in_office_hours and ordered.is_overtaken)
             ),
             false
         ) as is_in_list_order
     from counted
-    left join crowded on counted.source_ref = crowded.source_ref
-    left join surrounded on counted.source_ref = surrounded.source_ref
+    left join ordered on counted.source_ref = ordered.source_ref
 ),
 
 graded as (
