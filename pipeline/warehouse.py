@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.company import Company
+from pipeline.company.contracts import DEFAULT_TERMS
 from pipeline.errors import UntrustworthyError, WarehouseError
 from pipeline.landed import TABLES, Kind, LandedTable
 from pipeline.landing import Batch, Landing
@@ -300,8 +301,8 @@ def _write_watermarks(
 
 
 def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
-    """The legs of every contract; the default contract has no business line."""
-    loops = [*company.loops, company.default_loop()]
+    """The legs of every contract; the default contract of a loop has no business line."""
+    loops = [*company.loops, *(company.default_loop(loop) for loop in DEFAULT_TERMS)]
     return _write_table(
         connection,
         "loop_legs",

@@ -7,6 +7,10 @@ wechat_orders as (
     where order_state >= 2
 ),
 
+transactions as (
+    select * from {{ ref('int_order_transactions') }}
+),
+
 -- States that a customer is shown only once the goods have left.
 views as (
     select * from {{ ref('stg_tracking__events') }}
@@ -18,10 +22,11 @@ views as (
 
 shown as (
     select
-        order_no as case_no,
-        first_shipped_upload_at as reflowed_at,
-        source_ref
+        coalesce(transactions.case_no, wechat_orders.order_no) as case_no,
+        wechat_orders.first_shipped_upload_at as reflowed_at,
+        wechat_orders.source_ref
     from wechat_orders
+    left join transactions on wechat_orders.transaction_id = transactions.transaction_id
     union all
     select
         case_no,

@@ -1,8 +1,12 @@
 with legs as (
-    select * from {{ ref('int_order_legs__judged') }}
+    select * from {{ ref('int_legs__judged') }}
 ),
 
 cases as (
+    select * from {{ ref('int_cases') }}
+),
+
+orders as (
     select * from {{ ref('int_order_cases') }}
 ),
 
@@ -24,7 +28,7 @@ bookings as (
 ),
 
 notices as (
-    select * from {{ ref('int_order_notices') }}
+    select * from {{ ref('int_case_notices') }}
 ),
 
 contracts as (
@@ -35,77 +39,119 @@ contracts as (
     where leg = 'refunded'
 ),
 
-pay_bill as (
-    select * from {{ ref('stg_company__watermarks') }}
-    where table_name = 'pay_bill'
+watermarks as (
+    select
+        max(case when table_name = 'pay_bill' then complete_until end) as bill_known_until,
+        max(case when table_name = 'erp_refunds' then complete_until end) as refunds_known_until,
+        max(case when table_name = 'erp_receipts' then complete_until end)
+            as receipts_known_until
+    from {{ ref('stg_company__watermarks') }}
 ),
 
 facts as (
     select
         legs.*,
-        cases.case_no,
         cases.business_line,
         cases.channel,
         cases.claim_amount_fen as front_end_amount_fen,
-        cases.paid_ref is not null as is_paid,
-        cases.booked_ref is not null as is_booked,
-        cases.paid_amount_fen,
-        cases.booked_amount_fen,
-        cases.booked_total_fen,
-        cases.bookings_count,
-        cases.is_claimed,
+        cases.records_count,
         cases.is_backend_only,
-        coalesce(cases.booked_ref, cases.paid_ref) as backend_ref,
-        cases.is_paid_or_later,
-        cases.erp_state,
-        cases.erp_channel,
-        cases.coupon_fen,
-        cases.freight_fen,
-        cases.fee_fen,
+        cases.backend_ref,
+        cases.has_state_conflict,
+        orders.paid_ref is not null as is_paid,
+        orders.booked_ref is not null as is_booked,
+        orders.paid_amount_fen,
+        orders.last_paid_at,
+        orders.booked_at,
+        orders.booked_amount_fen,
+        orders.booked_total_fen,
+        orders.is_paid_or_later,
+        orders.erp_state,
+        orders.erp_channel,
+        orders.coupon_fen,
+        orders.freight_fen,
+        orders.fee_fen,
         shipments.state as shipment_state,
         receipts.receipts_count,
+        receipts.last_received_at,
         receipts.greatest_receipt_fen,
         refunds.bill_refund_ref,
         refunds.erp_refund_ref,
         refunds.bill_refund_fen,
         refunds.erp_refund_fen,
+        refunds.bill_last_refunded_at,
+        refunds.erp_last_refunded_at,
         refunds.erp_refunds_count,
         refunds.erp_greatest_refund_fen,
         notices.status as notice_status,
         notices.source_ref as notice_ref,
         -- A refund may follow a cancellation: it is missed only once the bill is known that far.
         coalesce(
-            pay_bill.complete_until
+            watermarks.bill_known_until
             >= {{ add_seconds(
                 'bookings.updated_at', 'coalesce(contracts.late_after_seconds, 0)'
             ) }},
             false
         ) as is_cancellation_settled,
-        abs(legs.evidence_amount_fen - legs.claim_amount_fen) as difference_fen,
-        coalesce(
-            abs(legs.evidence_amount_fen - legs.claim_amount_fen) > legs.tolerance_fen
-            and (
-                legs.leg in ('paid', 'booked')
-                -- Parts may still come: a sum that is short is wrong once the window has passed.
-                or (
-                    legs.leg in ('received', 'refunded')
-                    and (
-                        legs.evidence_amount_fen > legs.claim_amount_fen
-                        or legs.judged_at >= legs.window_ends_at
-                    )
-                )
-            ),
-            false
-        ) as is_amount_different
+        watermarks.bill_known_until,
+        watermarks.refunds_known_until,
+        watermarks.receipts_known_until,
+        abs(legs.evidence_amount_fen - legs.claim_amount_fen) as difference_fen
     from legs
     inner join cases on legs.case_id = cases.case_id
-    left join bookings on cases.case_no = bookings.case_no
-    left join receipts on cases.case_no = receipts.case_no
-    left join shipments on cases.case_no = shipments.case_no
+    left join orders on legs.case_id = orders.case_id
+    left join bookings on orders.case_no = bookings.case_no
+    left join receipts on orders.case_no = receipts.case_no
+    left join shipments on orders.case_no = shipments.case_no
     left join refunds on legs.case_id = refunds.case_id
     left join notices on legs.case_id = notices.case_id
     left join contracts on legs.case_id = contracts.case_id
-    left join pay_bill on true
+    cross join watermarks
+),
+
+-- Parts may still come: a sum that is short is wrong once its source is known a window past the
+-- last row of the longer side. Money is received after it was paid, so there the bill only has to
+-- be known as far as the last receipt.
+settled as (
+    select
+        *,
+        coalesce(
+            case
+                when leg in ('paid', 'booked') and evidence_amount_fen is null then false
+                when leg = 'paid' and evidence_amount_fen < claim_amount_fen
+                    then bill_known_until >= window_ends_at
+                when leg = 'paid' then true
+                when leg = 'booked' and is_paid and evidence_amount_fen > claim_amount_fen
+                    then bill_known_until >= {{ add_seconds('booked_at', 'window_seconds') }}
+                when leg = 'booked' then true
+                when leg = 'received' and evidence_amount_fen < claim_amount_fen
+                    then
+                        receipts_known_until >= greatest(
+                            window_ends_at, {{ add_seconds('last_paid_at', 'window_seconds') }}
+                        )
+                when leg = 'received'
+                    then bill_known_until >= {{ add_seconds('last_received_at', 120) }}
+                when leg = 'refunded' and evidence_amount_fen < claim_amount_fen
+                    then
+                        refunds_known_until
+                        >= {{ add_seconds('bill_last_refunded_at', 'window_seconds') }}
+                when leg = 'refunded'
+                    then
+                        bill_known_until
+                        >= {{ add_seconds('erp_last_refunded_at', 'window_seconds') }}
+            end,
+            false
+        ) as is_amount_settled,
+        coalesce(
+            case leg
+                when 'received'
+                    then bill_known_until >= {{ add_seconds('last_received_at', 120) }}
+                when 'refunded'
+                    then bill_known_until >= {{ add_seconds('erp_last_refunded_at', 120) }}
+            end,
+            false
+        ) as is_bill_caught_up
+    from facts
 ),
 
 classified as (
@@ -113,17 +159,19 @@ classified as (
         *,
         case
             when truth = 'not_due' then 'none'
-            when leg = 'booked' and bookings_count > 1 then 'duplicate'
+            when leg in ('booked', 'confirmed', 'ticketed') and records_count > 1
+                then 'duplicate'
             when
-                leg = 'received' and receipts_count > 1
+                leg = 'received' and receipts_count > 1 and is_bill_caught_up
                 and evidence_amount_fen > paid_amount_fen
                 and greatest_receipt_fen = paid_amount_fen
                 then 'duplicate'
             when
-                leg = 'refunded' and erp_refunds_count > 1
+                leg = 'refunded' and erp_refunds_count > 1 and is_bill_caught_up
                 and erp_refund_fen > bill_refund_fen
                 and erp_greatest_refund_fen = bill_refund_fen
                 then 'duplicate'
+            when leg = 'booked' and match_tier = 'fallback' then 'key_lost'
             when leg = 'submitted' and is_surface_only then 'surface_only'
             when
                 leg = 'booked' and truth = 'refuted' and inherited_truth is null and is_paid
@@ -139,7 +187,9 @@ classified as (
             when
                 leg = 'submitted' and truth = 'refuted' and is_backend_only and not is_abandoned
                 then 'backend_only'
-            when is_amount_different then 'amount_mismatch'
+            when difference_fen > tolerance_fen and is_amount_settled then 'amount_mismatch'
+            when leg in ('served', 'resolved') and has_evidence and has_state_conflict
+                then 'state_conflict'
             when
                 leg = 'booked' and has_evidence and erp_state = 'cancelled' and is_paid
                 and bill_refund_ref is null and is_cancellation_settled
@@ -160,7 +210,10 @@ classified as (
                 and erp_channel <> channel
                 then 'channel_mislabelled'
             when
-                leg in ('received', 'fulfilled', 'known', 'reflowed')
+                leg in (
+                    'received', 'fulfilled', 'known', 'reflowed',
+                    'confirmed', 'served', 'ticketed', 'resolved'
+                )
                 and truth = 'refuted' and inherited_truth is null and not is_surface_only
                 then 'not_' || leg
             when leg = 'reflowed' and truth = 'late' then 'late_reflow'
@@ -174,12 +227,13 @@ classified as (
                 and not is_surface_only
                 then 'not_notified'
             when
-                leg in ('booked', 'received', 'fulfilled') and has_evidence and made_by = 'human'
+                leg in ('booked', 'received', 'fulfilled', 'confirmed', 'ticketed')
+                and has_evidence and made_by = 'human'
                 then 'manual_rekey'
             when truth = 'late' then 'late'
             else 'none'
         end as divergence
-    from facts
+    from settled
 ),
 
 explained as (
@@ -209,7 +263,7 @@ explained as (
         case
             when divergence = 'surface_only' then front_end_amount_fen
             when divergence in ('paid_not_booked', 'not_received') then paid_amount_fen
-            when divergence in ('booked_not_paid', 'shipped_unpaid', 'backend_only')
+            when divergence in ('booked_not_paid', 'shipped_unpaid', 'backend_only', 'key_lost')
                 then coalesce(booked_amount_fen, paid_amount_fen, front_end_amount_fen)
             when divergence = 'duplicate' and leg = 'booked'
                 then booked_total_fen - booked_amount_fen
@@ -229,6 +283,10 @@ worded as (
         case divergence
             when 'none' then null
             when 'duplicate' then 'the back end carries this key more than once'
+            when 'key_lost'
+                then
+                    'the ERP order bears another number or none; it was found by amount, time'
+                    || ' and buyer'
             when 'surface_only' then 'the front end shows success, no back-end record exists'
             when 'paid_not_booked' then 'paid in the bill, no ERP order bears the number'
             when 'booked_not_paid' then 'the ERP has the order, the bill has no payment'
@@ -240,8 +298,13 @@ worded as (
                     || cast(evidence_amount_fen as varchar) || ' fen'
             when 'state_conflict'
                 then
-                    'the ERP order is ' || coalesce(erp_state, '?') || ', yet '
-                    || case leg when 'booked' then 'paid and not refunded' else 'the goods left' end
+                    case leg
+                        when 'served' then 'attended before the slot'
+                        when 'resolved' then 'closed before it was opened'
+                        when 'booked'
+                            then 'the ERP order is cancelled, yet paid and not refunded'
+                        else 'the ERP order is cancelled, yet the goods left'
+                    end
             when 'refund_missing' then 'refunded in the bill, not in the ERP'
             when 'refund_unbacked' then 'refunded in the ERP, not in the bill'
             when 'channel_mislabelled'
@@ -263,7 +326,7 @@ worded as (
 
 select
     case_id,
-    'order' as loop,
+    loop,
     business_line,
     channel,
     leg,
@@ -275,6 +338,7 @@ select
     divergence,
     sub_class,
     made_by,
+    match_tier,
     anchor_at as claim_at,
     evidence_at,
     due_at,

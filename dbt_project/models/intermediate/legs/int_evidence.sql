@@ -1,4 +1,8 @@
 with cases as (
+    select * from {{ ref('int_cases') }}
+),
+
+orders as (
     select * from {{ ref('int_order_cases') }}
 ),
 
@@ -22,8 +26,18 @@ reflows as (
     select * from {{ ref('int_order_reflows') }}
 ),
 
+bookings as (
+    select * from {{ ref('int_booking_cases') }}
+    where record_ref is not null
+),
+
+tickets as (
+    select * from {{ ref('int_aftersale_cases') }}
+    where record_ref is not null
+),
+
 notices as (
-    select * from {{ ref('int_order_notices') }}
+    select * from {{ ref('int_case_notices') }}
     where status = 'success'
 ),
 
@@ -37,7 +51,8 @@ found as (
         'submitted' as leg,
         submitted_at as evidence_at,
         submitted_ref as evidence_ref,
-        claim_amount_fen as evidence_amount_fen
+        claim_amount_fen as evidence_amount_fen,
+        'case_no' as match_tier
     from cases
     where not is_backend_only
     union all
@@ -46,8 +61,9 @@ found as (
         'paid',
         paid_at,
         paid_ref,
-        paid_amount_fen
-    from cases
+        paid_amount_fen,
+        payment_match_tier
+    from orders
     where paid_ref is not null
     union all
     select
@@ -55,34 +71,38 @@ found as (
         'booked',
         booked_at,
         booked_ref,
-        booked_amount_fen
-    from cases
+        booked_amount_fen,
+        booking_match_tier
+    from orders
     where booked_ref is not null
     union all
     select
-        cases.case_id,
+        orders.case_id,
         'received',
         receipts.received_at,
         receipts.source_ref,
-        receipts.received_fen
-    from cases
-    inner join receipts on cases.case_no = receipts.case_no
+        receipts.received_fen,
+        receipts.match_tier
+    from orders
+    inner join receipts on orders.case_no = receipts.case_no
     union all
     select
-        cases.case_id,
+        orders.case_id,
         'fulfilled',
         shipments.evidence_at,
         shipments.source_ref,
-        null
-    from cases
-    inner join shipments on cases.case_no = shipments.case_no
+        null,
+        'erp_order_no'
+    from orders
+    inner join shipments on orders.case_no = shipments.case_no
     union all
     select
         case_id,
         'known',
         known_at,
         known_ref,
-        null
+        null,
+        match_tier
     from contacts
     where contact_id is not null
     union all
@@ -91,15 +111,55 @@ found as (
         'reflowed',
         reflowed_at,
         reflowed_ref,
-        null
+        null,
+        'case_no'
     from reflows
+    union all
+    select
+        case_id,
+        'confirmed',
+        recorded_at,
+        record_ref,
+        null,
+        'case_no'
+    from bookings
+    union all
+    select
+        case_id,
+        'served',
+        updated_at,
+        record_ref,
+        null,
+        'case_no'
+    from bookings
+    where state in ('attended', 'no_show', 'cancelled')
+    union all
+    select
+        case_id,
+        'ticketed',
+        recorded_at,
+        record_ref,
+        null,
+        'case_no'
+    from tickets
+    union all
+    select
+        case_id,
+        'resolved',
+        closed_at,
+        record_ref,
+        null,
+        'case_no'
+    from tickets
+    where state in ('resolved', 'cancelled')
     union all
     select
         case_id,
         'notified',
         message_at,
         source_ref,
-        null
+        null,
+        'case_no'
     from notices
     union all
     -- Evidence of a refund is both rows; the later of the two completes it.
@@ -108,7 +168,8 @@ found as (
         'refunded',
         greatest(bill_refunded_at, erp_refunded_at),
         case when bill_refunded_at > erp_refunded_at then bill_refund_ref else erp_refund_ref end,
-        erp_refund_fen
+        erp_refund_fen,
+        'case_no'
     from refunds
     where bill_refund_ref is not null and erp_refund_ref is not null
 ),
@@ -120,6 +181,7 @@ marked as (
         found.evidence_at,
         found.evidence_ref,
         cast(found.evidence_amount_fen as bigint) as evidence_amount_fen,
+        found.match_tier,
         coalesce(made_by.made_by, 'unknown') as made_by
     from found
     left join made_by on found.evidence_ref = made_by.source_ref

@@ -1,8 +1,12 @@
 with legs as (
-    select * from {{ ref('int_order_legs__anchored') }}
+    select * from {{ ref('int_legs__anchored') }}
 ),
 
 cases as (
+    select * from {{ ref('int_cases') }}
+),
+
+orders as (
     select * from {{ ref('int_order_cases') }}
 ),
 
@@ -22,49 +26,88 @@ receipts as (
     select * from {{ ref('int_order_receipts') }}
 ),
 
-ancestors as (
-    select * from {{ ref('leg_ancestors') }}
-    where loop = 'order'
+open_matches as (
+    select * from {{ ref('int_order_matches') }}
+    where not is_settled
 ),
 
-erp_orders as (
+messages as (
+    select * from {{ ref('stg_messaging__messages') }}
+    where case_no is not null and coalesce(node, '') <> 'marketing' and status = 'success'
+),
+
+ancestors as (
+    select * from {{ ref('leg_ancestors') }}
+),
+
+watermarks as (
     select * from {{ ref('stg_company__watermarks') }}
-    where table_name = 'erp_orders'
 ),
 
 -- What ended the order before a parcel left. Once one has left, it is judged.
+order_ends as (
+    select
+        orders.case_id,
+        shipments.case_no is null
+        and (
+            orders.erp_state is not distinct from 'cancelled'
+            or coalesce(refunds.bill_refund_fen >= orders.paid_amount_fen, false)
+            or coalesce(refunds.erp_refund_fen >= orders.booked_amount_fen, false)
+        ) as is_ended
+    from orders
+    left join shipments on orders.case_no = shipments.case_no
+    left join refunds on orders.case_id = refunds.case_id
+),
+
 ends as (
     select
         cases.case_id,
-        shipments.case_no is null
-        and (
-            cases.erp_state is not distinct from 'cancelled'
-            or coalesce(refunds.bill_refund_fen >= cases.paid_amount_fen, false)
-            or coalesce(refunds.erp_refund_fen >= cases.booked_amount_fen, false)
-        ) as is_ended_unshipped
+        coalesce(order_ends.is_ended, cases.is_cancelled) as is_ended
     from cases
-    left join shipments on cases.case_no = shipments.case_no
-    left join refunds on cases.case_id = refunds.case_id
+    left join order_ends on cases.case_id = order_ends.case_id
+),
+
+-- A message that bears the number of a booking or a ticket is a record of it.
+told as (
+    select distinct legs.case_id
+    from legs
+    inner join cases on legs.case_id = cases.case_id
+    inner join messages on cases.case_no = messages.case_no
+    where
+        legs.leg in ('confirmed', 'ticketed')
+        and coalesce(messages.sent_at, messages.status_at, messages.due_at) < legs.window_ends_at
+),
+
+-- Until that is known, nobody can say whether the front end stands alone.
+telling as (
+    select complete_until as told_until from watermarks
+    where table_name = 'messages' and is_connected
 ),
 
 own as (
     select
         legs.*,
+        cases.case_no,
         cases.is_abandoned,
+        cases.is_claimed,
         legs.judged_at >= legs.window_ends_at as is_window_passed,
         case
             when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
             when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'
-            when
-                legs.leg in ('fulfilled', 'reflowed', 'notified')
-                and ends.is_ended_unshipped
-                then 'not_due'
+            when legs.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
             when legs.has_evidence and legs.is_late then 'late'
             when legs.has_evidence then 'verified'
             when not coalesce(legs.is_connected, false) or legs.judged_at is null
                 then 'unverifiable'
+            when legs.is_anchor_unknown then 'unverifiable'
             when legs.leg = 'known' and contacts.case_id is null then 'unverifiable'
             when legs.judged_at < legs.window_ends_at then 'pending'
+            when legs.leg = 'booked' and open_matches.case_no is not null then 'pending'
+            when legs.leg = 'submitted' and cases.is_held then 'pending'
+            when
+                legs.leg in ('confirmed', 'ticketed')
+                and coalesce(telling.told_until < legs.window_ends_at, false)
+                then 'pending'
             else 'refuted'
         end as own_truth
     from legs
@@ -72,17 +115,25 @@ own as (
     inner join ends on legs.case_id = ends.case_id
     left join contacts on legs.case_id = contacts.case_id
     left join refunds on legs.case_id = refunds.case_id
+    left join open_matches on cases.loop = 'order' and cases.case_no = open_matches.case_no
+    left join telling on true
+),
+
+erp_orders as (
+    select * from watermarks
+    where table_name = 'erp_orders'
 ),
 
 -- A claim that no record of the case answers, once bill and ERP are known past the first window.
 -- Where the bill is not connected, the ERP decides alone; where neither is, nobody does.
-surface_only as (
+order_surface_only as (
     select own.case_id
     from own
-    inner join cases on own.case_id = cases.case_id
+    inner join orders on own.case_id = orders.case_id
     left join refunds on own.case_id = refunds.case_id
-    left join receipts on cases.case_no = receipts.case_no
+    left join receipts on orders.case_no = receipts.case_no
     left join erp_orders on true
+    left join open_matches on orders.case_no = open_matches.case_no
     where
         own.leg = 'paid'
         and (
@@ -93,20 +144,34 @@ surface_only as (
                 and coalesce(erp_orders.is_connected, false)
             )
         )
-        and cases.is_claimed
-        and cases.booked_ref is null
+        and orders.is_claimed
+        and orders.booked_ref is null
         and receipts.case_no is null
         and refunds.case_id is null
+        and open_matches.case_no is null
         and (
             not coalesce(erp_orders.is_connected, false)
             or erp_orders.complete_until >= own.window_ends_at
         )
 ),
 
--- The ERP order may still come, and with it the phone by which the CRM knows the buyer.
+surface_only as (
+    select case_id from order_surface_only
+    union all
+    select own.case_id
+    from own
+    left join told on own.case_id = told.case_id
+    where
+        own.is_claimed
+        and own.own_truth = 'refuted'
+        and told.case_id is null
+        and (own.leg in ('confirmed', 'ticketed') or (own.leg = 'known' and own.loop = 'member'))
+),
+
+-- The record may still come, and with it what the CRM knows the buyer by.
 awaiting_order as (
     select case_id from own
-    where leg = 'booked' and own_truth = 'pending'
+    where leg in ('booked', 'confirmed') and own_truth = 'pending'
 ),
 
 -- What is not there before a leg, the earliest in its branch first.
@@ -123,7 +188,7 @@ missing_before as (
             order by ancestors.distance desc
         ) as breaking_rank
     from own
-    inner join ancestors on own.leg = ancestors.leg
+    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
     inner join own as earlier
         on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
     where earlier.own_truth in ('pending', 'refuted', 'unverifiable')

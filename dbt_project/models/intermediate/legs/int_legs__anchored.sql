@@ -1,16 +1,23 @@
 {%- set skew_seconds = 120 -%}
 
 with cases as (
+    select * from {{ ref('int_cases') }}
+),
+
+orders as (
     select * from {{ ref('int_order_cases') }}
+),
+
+bookings as (
+    select * from {{ ref('int_booking_cases') }}
 ),
 
 contracts as (
     select * from {{ ref('stg_company__loop_legs') }}
-    where loop = 'order'
 ),
 
 evidence as (
-    select * from {{ ref('int_order_evidence') }}
+    select * from {{ ref('int_evidence') }}
 ),
 
 refunds as (
@@ -19,12 +26,10 @@ refunds as (
 
 ancestors as (
     select * from {{ ref('leg_ancestors') }}
-    where loop = 'order'
 ),
 
 watermarks as (
     select * from {{ ref('int_leg_watermarks') }}
-    where loop = 'order'
 ),
 
 source_watermarks as (
@@ -32,7 +37,10 @@ source_watermarks as (
 ),
 
 lines_with_contract as (
-    select distinct business_line from contracts
+    select distinct
+        business_line,
+        loop
+    from contracts
     where business_line is not null
 ),
 
@@ -40,11 +48,12 @@ lines_with_contract as (
 case_legs as (
     select
         cases.case_id,
+        cases.loop,
         cases.entered_at,
         cases.submitted_ref,
         cases.claim_amount_fen as front_end_amount_fen,
-        cases.paid_amount_fen,
-        cases.is_backend_only,
+        orders.paid_amount_fen,
+        bookings.slot_at,
         contracts.leg,
         contracts.leg_rank,
         contracts.is_mandatory,
@@ -53,9 +62,16 @@ case_legs as (
         contracts.tolerance_fen,
         contracts.owner
     from cases
-    left join lines_with_contract on cases.business_line = lines_with_contract.business_line
+    left join orders on cases.case_id = orders.case_id
+    left join bookings on cases.case_id = bookings.case_id
+    left join lines_with_contract
+        on
+            cases.business_line = lines_with_contract.business_line
+            and cases.loop = lines_with_contract.loop
     inner join contracts
-        on lines_with_contract.business_line is not distinct from contracts.business_line
+        on
+            cases.loop = contracts.loop
+            and lines_with_contract.business_line is not distinct from contracts.business_line
 ),
 
 -- The nearest evidence before a leg makes it due; the latest of them starts its clock.
@@ -72,7 +88,8 @@ preceding as (
             partition by case_legs.case_id, case_legs.leg order by ancestors.distance
         ) as nearness
     from case_legs
-    inner join ancestors on case_legs.leg = ancestors.leg
+    inner join ancestors
+        on case_legs.loop = ancestors.loop and case_legs.leg = ancestors.leg
     inner join evidence
         on case_legs.case_id = evidence.case_id and ancestors.ancestor = evidence.leg
 ),
@@ -85,6 +102,7 @@ nearest as (
 anchored as (
     select
         case_legs.case_id,
+        case_legs.loop,
         case_legs.leg,
         case_legs.leg_rank,
         case_legs.is_mandatory,
@@ -99,8 +117,11 @@ anchored as (
                     nearest.latest_at,
                     case_legs.entered_at
                 )
+            when case_legs.leg = 'served'
+                then coalesce(case_legs.slot_at, nearest.latest_at, case_legs.entered_at)
             else coalesce(nearest.latest_at, case_legs.entered_at)
         end as anchor_at,
+        case_legs.leg = 'served' and case_legs.slot_at is null as is_anchor_unknown,
         case
             when case_legs.leg = 'refunded'
                 then coalesce(refunds.bill_refund_ref, refunds.erp_refund_ref, nearest.evidence_ref)
@@ -118,6 +139,7 @@ anchored as (
         evidence.evidence_at,
         evidence.evidence_ref,
         evidence.evidence_amount_fen,
+        evidence.match_tier,
         coalesce(evidence.made_by, 'unknown') as made_by,
         evidence.case_id is not null as has_evidence,
         -- One side of a refund is there: only the other side's source can still bring it.
@@ -139,7 +161,8 @@ anchored as (
     left join nearest on case_legs.case_id = nearest.case_id and case_legs.leg = nearest.leg
     left join evidence on case_legs.case_id = evidence.case_id and case_legs.leg = evidence.leg
     left join refunds on case_legs.case_id = refunds.case_id
-    left join watermarks on case_legs.leg = watermarks.leg
+    left join watermarks
+        on case_legs.loop = watermarks.loop and case_legs.leg = watermarks.leg
     left join source_watermarks as erp_refunds on erp_refunds.table_name = 'erp_refunds'
     left join source_watermarks as pay_bill on pay_bill.table_name = 'pay_bill'
 ),
@@ -164,7 +187,7 @@ measured as (
     select
         *,
         case
-            when leg = 'submitted' then false
+            when leg = 'submitted' or is_anchor_unknown then false
             when late_after_seconds is not null then evidence_at > due_at
             else evidence_at >= window_ends_at
         end as is_late
