@@ -28,6 +28,10 @@ EVIDENCE_TABLES = {
     "reflowed": ("mp_orders", "tracking_events"),
     "notified": ("messages",),
     "refunded": ("pay_bill", "erp_refunds"),
+    "confirmed": ("crm_appointments",),
+    "served": ("crm_appointments",),
+    "ticketed": ("crm_cases",),
+    "resolved": ("crm_cases",),
 }
 # A refund is owed on two sides; one of them is there.
 ONE_SIDED = {"refund_missing": ("erp_refunds",), "refund_unbacked": ("pay_bill",)}

@@ -48,14 +48,23 @@ totals as (
         legs.case_id,
         min(
             case
-                when legs.is_mandatory and legs.truth not in ('verified', 'late', 'not_due') then 0 else 1
+                when
+                    legs.is_mandatory and legs.truth not in ('verified', 'late', 'not_due')
+                    then 0
+                else 1
             end
         ) = 1 as has_all_mandatory,
         min(case when legs.is_mandatory and not legs.is_window_passed then 0 else 1 end) = 1
             as has_all_windows_passed,
-        max(case when legs.is_mandatory and legs.truth in ('pending', 'unverifiable') then 1 else 0 end) = 1
+        max(
+            case
+                when legs.is_mandatory and legs.truth in ('pending', 'unverifiable') then 1 else 0
+            end
+        )
+        = 1
             as has_unknown,
-        max(case when legs.is_mandatory and legs.truth = 'refuted' then 1 else 0 end) = 1 as has_refuted,
+        max(case when legs.is_mandatory and legs.truth = 'refuted' then 1 else 0 end)
+        = 1 as has_refuted,
         max(case when legs.made_by = 'human' then 1 else 0 end) = 1 as is_touched,
         cast(sum(case when legs.truth in ('verified', 'late') then 1 else 0 end) as bigint)
             as legs_verified,

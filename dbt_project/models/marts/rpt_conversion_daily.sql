@@ -2,22 +2,40 @@ with sessions as (
     select * from {{ ref('fct_sessions') }}
 ),
 
-cases as (
+all_cases as (
     select * from {{ ref('fct_cases') }}
+),
+
+acts as (
+    select * from {{ ref('int_conversion_loops') }}
+),
+
+-- A ticket is no conversion: it is told with the closure of its own loop.
+cases as (
+    select all_cases.*
+    from all_cases
+    inner join acts
+        on all_cases.business_line = acts.business_line and all_cases.loop = acts.loop
 ),
 
 legs as (
     select * from {{ ref('fct_case_legs') }}
 ),
 
+leg_records as (
+    select * from {{ ref('leg_records') }}
+),
+
 run as (
     select * from {{ ref('int_run__as_of') }}
 ),
 
--- A case is evidenced where a record of money or goods answers it.
+-- A case is evidenced where the bill or the back end's own record of it answers.
 evidenced as (
-    select distinct case_id from legs
-    where leg in ('paid', 'booked') and has_evidence
+    select distinct legs.case_id
+    from legs
+    left join leg_records on legs.loop = leg_records.loop and legs.leg = leg_records.leg
+    where legs.has_evidence and (legs.leg = 'paid' or leg_records.leg is not null)
 ),
 
 session_days as (
@@ -36,7 +54,7 @@ session_days as (
             case
                 when
                     is_mature and (has_checkout or has_pay_start)
-                    and not has_pay_success and not verified_converted
+                    and not surface_converted and not verified_converted
                     then 1
                 else 0
             end

@@ -57,7 +57,7 @@ all_cases as (
         has_state_conflict,
         records_count,
         claim_amount_fen,
-        claim_amount_fen,
+        claim_amount_fen as amount_fen,
         record_ref,
         null
     from bookings
@@ -80,7 +80,7 @@ all_cases as (
         has_state_conflict,
         records_count,
         claim_amount_fen,
-        claim_amount_fen,
+        claim_amount_fen as amount_fen,
         record_ref,
         null
     from tickets
@@ -92,7 +92,7 @@ all_cases as (
         business_line,
         channel,
         session_id,
-        submitted_at,
+        submitted_at as entered_at,
         submitted_at,
         submitted_ref,
         true,
@@ -102,7 +102,7 @@ all_cases as (
         false,
         false,
         0,
-        amount_fen,
+        amount_fen as claim_amount_fen,
         amount_fen,
         null,
         null

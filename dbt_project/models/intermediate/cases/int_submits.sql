@@ -1,19 +1,16 @@
-{#- The events that open a case of a loop other than the order loop. -#}
-{%- set acts = {
-    'booking': 'booking_submit', 'aftersale': 'aftersale_submit', 'member': 'member_register'
-} -%}
-
+-- The events that open a case of a loop other than the order loop.
 with events as (
     select * from {{ ref('stg_tracking__events') }}
+    where event in ('booking_submit', 'aftersale_submit', 'member_register')
 ),
 
 numbered as (
     select
         *,
         case event
-        {%- for loop_name, act in acts.items() %}
-            when '{{ act }}' then '{{ loop_name }}'
-        {%- endfor %}
+            when 'booking_submit' then 'booking'
+            when 'aftersale_submit' then 'aftersale'
+            else 'member'
         end as loop,
         -- A registration is known by who registers; a browser may know only a number.
         case
@@ -21,7 +18,6 @@ numbered as (
             else case_no
         end as submit_no
     from events
-    where event in ({% for act in acts.values() %}'{{ act }}'{% if not loop.last %}, {% endif %}{% endfor %})
 ),
 
 ranked as (

@@ -214,6 +214,26 @@ cause_unknown as (
     where missing_rank = 1 and own_truth <> 'refuted' and leg <> 'refunded'
 ),
 
+-- What would make these legs due cannot be asked for, so nobody can say that they are missing.
+cause_unverifiable as (
+    select
+        own.case_id,
+        own.leg
+    from own
+    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
+    inner join own as earlier
+        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    where own.leg in ('fulfilled', 'reflowed', 'notified', 'served', 'resolved')
+    group by own.case_id, own.leg
+    having
+        min(
+            case
+                when earlier.own_truth = 'unverifiable' and earlier.leg not in ('submitted', 'paid')
+                    then ancestors.distance
+            end
+        ) < coalesce(min(case when earlier.has_evidence then ancestors.distance end), 99)
+),
+
 judged as (
     select
         own.*,
@@ -228,6 +248,7 @@ judged as (
             when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
             when first_broken.inherited_truth is not null then first_broken.inherited_truth
             when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
+            when cause_unverifiable.case_id is not null then 'unverifiable'
             when
                 own.leg = 'known' and awaiting_order.case_id is not null
                 and own.own_truth = 'refuted'
@@ -239,6 +260,8 @@ judged as (
     left join awaiting_order on own.case_id = awaiting_order.case_id
     left join cause_unknown
         on own.case_id = cause_unknown.case_id and own.leg = cause_unknown.leg
+    left join cause_unverifiable
+        on own.case_id = cause_unverifiable.case_id and own.leg = cause_unverifiable.leg
     left join first_broken on own.case_id = first_broken.case_id and own.leg = first_broken.leg
 )
 
