@@ -269,10 +269,11 @@ def _write_batches(
         "batches",
         "table_name varchar, business_day date, batch_id varchar, connector varchar,"
         " row_count bigint, quarantined_count bigint, complete_until timestamp with time zone,"
-        " extracted_at timestamp with time zone, sha256 varchar, is_connected boolean",
+        " extracted_at timestamp with time zone, sha256 varchar, is_connected boolean,"
+        " revises varchar",
         [
             (b.table, b.day, b.batch_id, b.connector, b.rows, b.quarantined, b.complete_until,
-             b.extracted_at, b.sha256, b.table in connected)
+             b.extracted_at, b.sha256, b.table in connected, b.revises)
             for b in batches
         ],
     )  # fmt: skip
