@@ -205,6 +205,26 @@ def report(
 
 
 @app.command()
+def reported(
+    on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="As of the end of this day, or the last before."),
+    ] = None,
+    run: Annotated[int | None, typer.Option(min=1, help="The number of a run.")] = None,
+    company: CompanyOption = HERE,
+    data: DataOption = None,
+) -> None:
+    """What the marts said as of a past run, and what changed since, with the cause."""
+    from pipeline.reported import tell_reported
+    from pipeline.terminal import open_console, print_reported
+    from pipeline.warehouse import Warehouse
+
+    warehouse = Warehouse(_load(company, data).data)
+    told = tell_reported(warehouse, run_no=run, on=on.date() if on else None)
+    print_reported(open_console(), told)
+
+
+@app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="SQL over the schema marts of the published file.")],
     company: CompanyOption = HERE,
