@@ -85,7 +85,7 @@ def test_a_past_run_still_says_what_it_said(corrected: Warehouse) -> None:
     assert first.is_restatement
     assert {cause.cause for cause in told.causes} == {"revision", "another_leg"}
     # Goods and notices have thirty days: theirs had not closed yet.
-    assert all(0 < cause.restated_count for cause in told.causes)
+    assert all(cause.restated_count > 0 for cause in told.causes)
     assert any(cause.restated_count < cause.changes_count for cause in told.causes)
 
 
