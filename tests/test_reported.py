@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from pipeline.company import Company, load_company
+from pipeline.explain import find_case, tell_case
 from pipeline.landed import TABLES
 from pipeline.landing import Landing
 from pipeline.reported import UnknownRunError, tell_reported
@@ -87,6 +88,14 @@ def test_a_past_run_still_says_what_it_said(corrected: Warehouse) -> None:
     # Goods and notices have thirty days: theirs had not closed yet.
     assert all(cause.restated_count > 0 for cause in told.causes)
     assert any(cause.restated_count < cause.changes_count for cause in told.causes)
+
+
+def test_the_story_of_a_case_tells_what_was_restated(corrected: Warehouse) -> None:
+    told = list(tell_case(find_case(corrected, PAID_NOT_BOOKED)))
+    (restated,) = [line for line in told if line.startswith("restated: booked")]
+    assert "was reported refuted (paid_not_booked) after its day had closed" in restated
+    assert "and is verified since" in restated
+    assert ": revision [erp_orders/" in restated
 
 
 def test_the_newest_run_has_nothing_to_take_back(corrected: Warehouse) -> None:
