@@ -4,6 +4,7 @@ One writer at a time works on the build file. Readers see only the published fil
 replaced whole: whoever holds the old one open keeps reading the old one.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -106,7 +107,7 @@ class Warehouse:
                 "watermarks": _write_watermarks(connection, landing, connected),
                 "loop_legs": _write_loop_legs(connection, company),
                 "interface_actors": _write_interface_actors(connection, company),
-                "company": _write_company(connection, company),
+                "company": _write_company(connection, company, _digest_rules(connection)),
             }
             connection.execute("commit")
         return counted
@@ -340,13 +341,31 @@ def _write_interface_actors(connection: duckdb.DuckDBPyConnection, company: Comp
     )
 
 
-def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
+def _write_company(
+    connection: duckdb.DuckDBPyConnection, company: Company, rules_digest: str
+) -> int:
     return _write_table(
         connection,
         "company",
-        "name varchar, first_day date, last_day date",
-        [(company.name, company.first_day, company.last_day)],
+        "name varchar, first_day date, last_day date, rules_digest varchar",
+        [(company.name, company.first_day, company.last_day, rules_digest)],
     )
+
+
+def _digest_rules(connection: duckdb.DuckDBPyConnection) -> str:
+    """A digest of what cases are judged by: the dbt project, the contracts and the actors.
+
+    Where it is another than that of the run before, every case is judged anew.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        within = path.relative_to(DBT_PROJECT)
+        if path.suffix in {".sql", ".csv", ".yml"} and within.parts[0] not in {"target", "logs"}:
+            digest.update(str(within).encode() + b"\0" + path.read_bytes() + b"\0")
+    for table in ("loop_legs", "interface_actors"):
+        rows = connection.execute(f"from landing.{table} order by all").fetchall()
+        digest.update(repr((table, rows)).encode())
+    return digest.hexdigest()
 
 
 def _write_table(

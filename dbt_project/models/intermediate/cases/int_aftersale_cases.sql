@@ -1,11 +1,13 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with submits as (
     select * from {{ ref('int_submits') }}
-    where loop = 'aftersale'
+    where loop = 'aftersale' and {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 tickets as (
     select * from {{ ref('stg_crm__cases') }}
-    where ticket_no is not null
+    where ticket_no is not null and {{ in_question('ticket_no', 'int_dirty_numbers__matched') }}
 ),
 
 front_end as (

@@ -1,13 +1,15 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 {%- set skew_seconds = 120 -%}
 
 with submits as (
     select * from {{ ref('int_submits') }}
-    where loop = 'booking'
+    where loop = 'booking' and {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 appointments as (
     select * from {{ ref('stg_crm__appointments') }}
-    where booking_no is not null
+    where booking_no is not null and {{ in_question('booking_no', 'int_dirty_numbers__matched') }}
 ),
 
 front_end as (

@@ -1,3 +1,5 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 {%- set skew_seconds = 120 -%}
 
 with messages as (
@@ -7,6 +9,7 @@ with messages as (
 
 cases as (
     select * from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 shipments as (

@@ -1,18 +1,23 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with orders as (
     select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 bookings as (
     select * from {{ ref('int_booking_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 tickets as (
     select * from {{ ref('int_aftersale_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 registrations as (
     select * from {{ ref('int_submits') }}
-    where loop = 'member'
+    where loop = 'member' and {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 all_cases as (

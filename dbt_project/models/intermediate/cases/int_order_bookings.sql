@@ -1,5 +1,8 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with keyed as (
     select * from {{ ref('int_order_bookings__keyed') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 matches as (

@@ -1,15 +1,17 @@
 with orders as (
     select * from {{ ref('stg_erp__orders') }}
+    where {{ in_question('coalesce(order_no, erp_order_no)') }}
 ),
 
 claims as (
     select * from {{ ref('int_order_claims') }}
-    where has_order_act
+    where has_order_act and {{ in_question('case_no') }}
 ),
 
 payments as (
     select distinct order_no from {{ ref('stg_wechat__pay_bill') }}
-    where row_kind = 'payment' and trade_state <> 'REVOKED'
+    where
+        row_kind = 'payment' and trade_state <> 'REVOKED' and {{ in_question('order_no') }}
 ),
 
 numbered as (

@@ -1,14 +1,18 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with claims as (
     select * from {{ ref('int_order_claims') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 payments as (
     select * from {{ ref('int_order_payments') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 bookings as (
     select * from {{ ref('int_order_bookings') }}
-    where booking_rank = 1
+    where booking_rank = 1 and {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 contracts as (
@@ -26,13 +30,9 @@ watermarks as (
     from {{ ref('stg_company__watermarks') }}
 ),
 
-events as (
-    select * from {{ ref('stg_tracking__events') }}
-),
-
 orders as (
     select * from {{ ref('stg_erp__orders') }}
-    where order_no is not null
+    where order_no is not null and {{ in_question('order_no', 'int_dirty_numbers__matched') }}
 ),
 
 all_bookings as (
@@ -52,8 +52,7 @@ front_end as (
 ),
 
 tracked_apps as (
-    select distinct app_id from events
-    where app_id is not null
+    select * from {{ ref('int_tracked_apps') }}
 ),
 
 app_tracking as (

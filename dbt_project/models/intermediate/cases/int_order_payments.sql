@@ -1,5 +1,6 @@
 with transactions as (
     select * from {{ ref('int_order_transactions') }}
+    where {{ in_question('case_no') }}
 ),
 
 ranked as (

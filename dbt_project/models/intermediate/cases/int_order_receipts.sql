@@ -1,5 +1,8 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with receipts as (
     select * from {{ ref('stg_erp__receipts') }}
+    where {{ in_question('receipt_no', 'int_dirty_numbers__matched') }}
 ),
 
 transactions as (
@@ -8,11 +11,13 @@ transactions as (
         max(cases_count) as cases_count,
         min(case_no) as case_no
     from {{ ref('int_order_transactions') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
     group by transaction_id
 ),
 
 bookings as (
     select * from {{ ref('int_order_bookings') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 named as (

@@ -1,5 +1,8 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with cases as (
     select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 wechat_orders as (
@@ -38,6 +41,7 @@ shown as (
 ranked as (
     select
         cases.case_id,
+        cases.case_no,
         shown.reflowed_at,
         shown.source_ref as reflowed_ref,
         row_number() over (

@@ -1,6 +1,8 @@
+{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+
 with bill_refunds as (
     select * from {{ ref('stg_wechat__pay_bill') }}
-    where row_kind = 'refund'
+    where row_kind = 'refund' and {{ in_question('order_no', 'int_dirty_numbers__matched') }}
 ),
 
 payments as (
@@ -9,6 +11,7 @@ payments as (
         max(cases_count) as cases_count,
         min(case_no) as case_no
     from {{ ref('int_order_transactions') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
     group by payment_no
 ),
 
@@ -18,10 +21,12 @@ refund_documents as (
 
 bookings as (
     select * from {{ ref('int_order_bookings') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 cases as (
     select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 -- Of a payment that several orders share, the ERP's document says which order was refunded.
@@ -104,6 +109,7 @@ posted_ranked as (
 joined as (
     select
         cases.case_id,
+        cases.case_no,
         bill_ranked.happened_at as bill_refunded_at,
         bill_ranked.last_at as bill_last_refunded_at,
         bill_ranked.total_fen as bill_refund_fen,

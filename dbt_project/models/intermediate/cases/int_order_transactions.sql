@@ -1,16 +1,17 @@
 with payments as (
     select * from {{ ref('stg_wechat__pay_bill') }}
-    where row_kind = 'payment' and trade_state <> 'REVOKED'
+    where
+        row_kind = 'payment' and trade_state <> 'REVOKED' and {{ in_question('order_no') }}
 ),
 
 claims as (
     select * from {{ ref('int_order_claims') }}
-    where has_order_act
+    where has_order_act and {{ in_question('case_no') }}
 ),
 
 bookings as (
     select * from {{ ref('int_order_bookings__keyed') }}
-    where is_tracked
+    where is_tracked and {{ in_question('case_no') }}
 ),
 
 numbers_paid as (

@@ -27,7 +27,7 @@ ranked as (
             partition by loop, submit_no order by occurred_at, event_id
         ) as submit_rank
     from numbered
-    where submit_no is not null
+    where submit_no is not null and {{ in_question('submit_no') }}
 ),
 
 first_submits as (

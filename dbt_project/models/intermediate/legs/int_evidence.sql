@@ -1,9 +1,19 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rejudged',
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__known)'
+    ]
+) }}
+
 with cases as (
     select * from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 orders as (
     select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 receipts as (
@@ -16,6 +26,7 @@ shipments as (
 
 refunds as (
     select * from {{ ref('int_order_refunds') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 contacts as (
@@ -24,21 +35,22 @@ contacts as (
 
 reflows as (
     select * from {{ ref('int_order_reflows') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 bookings as (
     select * from {{ ref('int_booking_cases') }}
-    where record_ref is not null
+    where record_ref is not null and {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 tickets as (
     select * from {{ ref('int_aftersale_cases') }}
-    where record_ref is not null
+    where record_ref is not null and {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 notices as (
     select * from {{ ref('int_case_notices') }}
-    where status = 'success'
+    where status = 'success' and {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 made_by as (
@@ -97,14 +109,15 @@ found as (
     inner join shipments on orders.case_no = shipments.case_no
     union all
     select
-        case_id,
+        contacts.case_id,
         'known',
-        known_at,
-        known_ref,
+        contacts.known_at,
+        contacts.known_ref,
         null,
-        match_tier
+        contacts.match_tier
     from contacts
-    where contact_id is not null
+    inner join cases on contacts.case_id = cases.case_id
+    where contacts.contact_id is not null
     union all
     select
         case_id,
@@ -177,6 +190,7 @@ found as (
 marked as (
     select
         found.case_id,
+        cases.case_no,
         found.leg,
         found.evidence_at,
         found.evidence_ref,
@@ -184,6 +198,7 @@ marked as (
         found.match_tier,
         coalesce(made_by.made_by, 'unknown') as made_by
     from found
+    inner join cases on found.case_id = cases.case_id
     left join made_by on found.evidence_ref = made_by.source_ref
 )
 

@@ -1,7 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rejudged',
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__known)'
+    ]
+) }}
+
 {%- set skew_seconds = 120 -%}
 
 with cases as (
     select * from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 orders as (
@@ -18,6 +27,7 @@ contracts as (
 
 evidence as (
     select * from {{ ref('int_evidence') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 refunds as (
@@ -48,6 +58,7 @@ lines_with_contract as (
 case_legs as (
     select
         cases.case_id,
+        cases.case_no,
         cases.loop,
         cases.entered_at,
         cases.submitted_ref,
@@ -102,6 +113,7 @@ nearest as (
 anchored as (
     select
         case_legs.case_id,
+        case_legs.case_no,
         case_legs.loop,
         case_legs.leg,
         case_legs.leg_rank,

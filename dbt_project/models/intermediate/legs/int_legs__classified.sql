@@ -1,9 +1,19 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rejudged',
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__known)'
+    ]
+) }}
+
 with legs as (
     select * from {{ ref('int_legs__judged') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 cases as (
     select * from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 orders as (
@@ -93,6 +103,7 @@ facts as (
             ) }},
             false
         ) as is_cancellation_settled,
+        bookings.updated_at as booking_updated_at,
         watermarks.bill_known_until,
         watermarks.refunds_known_until,
         watermarks.receipts_known_until,
@@ -326,6 +337,7 @@ worded as (
 
 select
     case_id,
+    case_no,
     loop,
     business_line,
     channel,
@@ -357,5 +369,10 @@ select
     detail,
     inherited_truth is not null or (is_surface_only and leg <> 'submitted') as is_inherited,
     not coalesce(is_connected, false) or coalesce(judged_at >= window_ends_at, false)
-        as is_window_passed
+        as is_window_passed,
+    -- After the last of these, and a margin for the windows, no watermark can change the leg.
+    greatest(
+        anchor_at, window_ends_at, due_at, evidence_at, booked_at, booking_updated_at,
+        last_paid_at, last_received_at, bill_last_refunded_at, erp_last_refunded_at
+    ) as settles_at
 from worded

@@ -1,13 +1,24 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rejudged',
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__known)'
+    ]
+) }}
+
 with legs as (
     select * from {{ ref('int_legs__anchored') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 cases as (
     select * from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 orders as (
     select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 contacts as (
@@ -33,7 +44,9 @@ open_matches as (
 
 messages as (
     select * from {{ ref('stg_messaging__messages') }}
-    where case_no is not null and coalesce(node, '') <> 'marketing' and status = 'success'
+    where
+        coalesce(node, '') <> 'marketing' and status = 'success' and case_no is not null
+        and {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 ancestors as (
@@ -87,10 +100,10 @@ telling as (
 own as (
     select
         legs.*,
-        cases.case_no,
         cases.is_abandoned,
         cases.is_claimed,
         legs.judged_at >= legs.window_ends_at as is_window_passed,
+        contacts.case_id is not null as has_identifier,
         case
             when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
             when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'

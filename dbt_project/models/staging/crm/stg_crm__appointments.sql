@@ -15,6 +15,7 @@ renamed as (
         slot_at,
         created_at,
         updated_at,
+        business_day,
         source_ref
     from landed
 )

@@ -11,6 +11,7 @@ renamed as (
         created_via,
         opened_at,
         closed_at,
+        business_day,
         source_ref
     from landed
 )
