@@ -6,7 +6,6 @@ the pipeline's own code: results equal those of the real path. The tests of the 
 incremental model remembers of runs before, do not belong here: every build is a first one.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -28,9 +27,16 @@ from pipeline.company.sources import Sources, TableSource
 from pipeline.conform import PLACE, conform_all
 from pipeline.errors import WarehouseError
 from pipeline.landed import TABLES, LandedTable
-from pipeline.landing import Batch, Watermark, day_end
+from pipeline.landing import Batch, Landing, Watermark, day_end
 from pipeline.sources.mapping import DAY, map_rows, split_days
-from pipeline.warehouse import DBT, DBT_PROJECT, write_declarations, write_watermarks
+from pipeline.warehouse import (
+    DBT,
+    DBT_PROJECT,
+    digest_models,
+    write_declarations,
+    write_landed,
+    write_watermarks,
+)
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 Registrar = Callable[[duckdb.DuckDBPyConnection], object]
@@ -78,7 +84,7 @@ def compile_models() -> Models:
 
     Raises WarehouseError with dbt's words where it does not compile.
     """
-    cached = COMPILED / f"{_digest_of_project()}.json"
+    cached = COMPILED / f"{digest_models()[:16]}.json"
     if not cached.exists():
         models = _read_manifest(_compile())
         COMPILED.mkdir(parents=True, exist_ok=True)
@@ -150,6 +156,38 @@ def scratch(
     functions known to the connection before any model runs. Raises ValueError for a row that would
     not land.
     """
+    with _empty(models, registrars, threads) as connection:
+        batches = [
+            batch
+            for table in TABLES.values()
+            for batch in _land(connection, table, rows.get(table.name, ()), company)
+        ]
+        write_declarations(connection, company, batches, watermarks)
+        _run(connection, models)
+        yield connection
+
+
+@contextmanager
+def scratch_of_landing(
+    models: Models,
+    company: Company,
+    landing: Landing,
+    *,
+    registrars: Iterable[Registrar] = (),
+    threads: int = 1,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same on what a company has landed, as its own warehouse would be if built anew."""
+    with _empty(models, registrars, threads) as connection:
+        write_landed(connection, landing, company)
+        _run(connection, models)
+        yield connection
+
+
+@contextmanager
+def _empty(
+    models: Models, registrars: Iterable[Registrar], threads: int
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse in memory that holds the seeds and no row."""
     connection = duckdb.connect(":memory:", config={"threads": threads})
     try:
         connection.execute("set TimeZone = 'UTC'")
@@ -159,13 +197,6 @@ def scratch(
             connection.execute(f"create schema {schema}")
         for seed in models.seeds:
             _load_seed(connection, seed)
-        batches = [
-            batch
-            for table in TABLES.values()
-            for batch in _land(connection, table, rows.get(table.name, ()), company)
-        ]
-        write_declarations(connection, company, batches, watermarks)
-        _run(connection, models)
         yield connection
     finally:
         connection.close()
@@ -180,18 +211,6 @@ def rerun(
     """Build every model again on the same rows, known complete up to other watermarks."""
     write_watermarks(connection, watermarks, set(company.sources.tables))
     _run(connection, models)
-
-
-def _digest_of_project() -> str:
-    """SHA-256 over the name and content of every file that dbt reads."""
-    digest = hashlib.sha256()
-    for path in sorted(DBT_PROJECT.rglob("*")):
-        relative = path.relative_to(DBT_PROJECT)
-        if path.is_file() and relative.parts[0] not in ("target", "logs"):
-            digest.update(f"{relative}\0".encode())
-            digest.update(path.read_bytes())
-            digest.update(b"\0")
-    return digest.hexdigest()[:16]
 
 
 def _compile() -> Mapping[str, Any]:

@@ -92,16 +92,10 @@ class Warehouse:
         `batch_id`), and the tables `batches`, `watermarks`, `loop_legs`, `interface_actors` and
         `company`, whose row counts are returned. All or nothing: dbt never sees half a manifest.
         """
-        batches = landing.batches()
         with self.open() as connection:
             connection.execute("begin")
             connection.execute("create schema if not exists landing")
-            for table in TABLES.values():
-                files = [b.path for b in batches if b.table == table.name and b.rows]
-                connection.execute(
-                    f"create or replace view landing.{table.name} as {_select_landed(table, files)}"
-                )
-            counted = write_declarations(connection, company, batches, landing.watermarks())
+            counted = write_landed(connection, landing, company)
             connection.execute("commit")
         return counted
 
@@ -255,6 +249,19 @@ def _select_landed(table: LandedTable, files: Sequence[Path]) -> str:
     )
 
 
+def write_landed(
+    connection: duckdb.DuckDBPyConnection, landing: Landing, company: Company
+) -> dict[str, int]:
+    """Make the current batches readable in schema `landing`, with all that stands beside them."""
+    batches = landing.batches()
+    for table in TABLES.values():
+        files = [batch.path for batch in batches if batch.table == table.name and batch.rows]
+        connection.execute(
+            f"create or replace view landing.{table.name} as {_select_landed(table, files)}"
+        )
+    return write_declarations(connection, company, batches, landing.watermarks())
+
+
 def write_declarations(
     connection: duckdb.DuckDBPyConnection,
     company: Company,
@@ -363,16 +370,22 @@ def _write_company(
     )
 
 
+def digest_models() -> str:
+    """SHA-256 over the name and content of every file of the dbt project that dbt reads."""
+    digest = hashlib.sha256()
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        within = path.relative_to(DBT_PROJECT)
+        if path.is_file() and within.parts[0] not in {"target", "logs"}:
+            digest.update(f"{within}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def _digest_rules(connection: duckdb.DuckDBPyConnection) -> str:
     """A digest of what cases are judged by: the dbt project, the contracts and the actors.
 
     Where it is another than that of the run before, every case is judged anew.
     """
-    digest = hashlib.sha256()
-    for path in sorted(DBT_PROJECT.rglob("*")):
-        within = path.relative_to(DBT_PROJECT)
-        if path.suffix in {".sql", ".csv", ".yml"} and within.parts[0] not in {"target", "logs"}:
-            digest.update(str(within).encode() + b"\0" + path.read_bytes() + b"\0")
+    digest = hashlib.sha256(digest_models().encode())
     for table in ("loop_legs", "interface_actors"):
         rows = connection.execute(f"from landing.{table} order by all").fetchall()
         digest.update(repr((table, rows)).encode())

@@ -44,8 +44,9 @@ changed_apps as (
 
 app_counts as (
     select
-        (select count(*) from tracked_apps) = 0
-        <> ((select count(*) from intermediate.int_tracked_apps) = 0) as has_begun_or_ended
+        ((select count(*) from tracked_apps) = 0)
+        is distinct from ((select count(*) from intermediate.int_tracked_apps) = 0)
+            as has_begun_or_ended
 ),
 
 seeds as (
