@@ -110,12 +110,12 @@ def lags(random: Random, tables: list[str]) -> list[dict[str, timedelta]]:
     ]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_ten_days_judged_one_by_one_equal_a_warehouse_built_anew(
     seed: int, models: Models, tmp_path: Path
 ) -> None:
     random = Random(f"rejudging {seed}")
-    shape = Shape(days=20, orders=140, fault_rate=0.7)
+    shape = Shape(days=100, orders=160, fault_rate=0.7)
     world = build_world(seed + 70, shape)
     end = START + timedelta(days=shape.days + 8)
     told = list(tell_all(random, world, end))
@@ -141,9 +141,11 @@ def test_ten_days_judged_one_by_one_equal_a_warehouse_built_anew(
         ):
             compare(kept, anew, f"seed {seed}, step {step}")
             shares.append(share_judged(kept))
-    # The first run judges everything; the others what is new or open, which is no more than all.
+    # The first run judges everything, the others what is new or open: with time, not all.
     assert shares[0] is None
-    assert all(share is not None and share <= 1 for share in shares[1:])
+    judged_again = [share for share in shares if share is not None]
+    assert len(judged_again) == STEPS - 1
+    assert min(judged_again) < 0.8
 
 
 def visible(
