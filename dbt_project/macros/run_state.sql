@@ -42,7 +42,10 @@
 
 
 {% macro end_run(results) -%}
-    {%- if execute and flags.WHICH in ('build', 'run') and not invocation_args_dict.get('select') -%}
+    {#- Dagster says in this way that it wants everything. -#}
+    {%- set selected = invocation_args_dict.get('select') or ['fqn:*'] -%}
+    {%- set is_whole = selected | list == ['fqn:*'] and not invocation_args_dict.get('exclude') -%}
+    {%- if execute and flags.WHICH in ('build', 'run') and is_whole -%}
         {%- set failed = results | map(attribute='status') | map('string') | select(
             'in', ['error', 'fail', 'skipped', 'runtime error', 'partial success']
         ) | list -%}

@@ -122,7 +122,8 @@ facts as (
 
 -- Parts may still come: a sum that is short is wrong once its source is known a window past the
 -- last row of the longer side. Money is received after it was paid, so there the bill only has to
--- be known as far as the last receipt.
+-- be known as far as the last receipt. A refund that the bill shows later than agreed is a finding
+-- either way, so there the bill is waited for as long as was agreed.
 settled as (
     select
         *,
@@ -148,8 +149,9 @@ settled as (
                         >= {{ add_seconds('bill_last_refunded_at', 'window_seconds') }}
                 when leg = 'refunded'
                     then
-                        bill_known_until
-                        >= {{ add_seconds('erp_last_refunded_at', 'window_seconds') }}
+                        bill_known_until >= {{ add_seconds(
+                            'erp_last_refunded_at', 'coalesce(late_after_seconds, window_seconds)'
+                        ) }}
             end,
             false
         ) as is_amount_settled,
