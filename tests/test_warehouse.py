@@ -155,7 +155,8 @@ def test_contracts_and_actors_are_read_as_tables(company: Company, landing: Land
     with files.open() as connection:
         booked = connection.execute(
             "select business_line, window_seconds, late_after_seconds, tolerance_fen,"
-            " target_closure from landing.loop_legs where leg = 'booked' order by business_line nulls last"
+            " target_closure from landing.loop_legs where leg = 'booked'"
+            " order by business_line nulls last"
         ).fetchall()
         actors = connection.execute("from landing.interface_actors").fetchall()
         told = connection.execute("from landing.company").fetchall()
