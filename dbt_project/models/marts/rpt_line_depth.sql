@@ -25,7 +25,9 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by business_line, loop order by level, level_proven, leg_rank
+            partition by business_line, loop
+            order by
+                level, level_proven, case when status = 'not met' then 0 else 1 end, leg_rank
         ) as weakness_rank
     from legs
 ),
