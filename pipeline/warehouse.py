@@ -327,7 +327,8 @@ def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) ->
         connection,
         "loop_legs",
         "business_line varchar, loop varchar, leg varchar, leg_rank integer, is_mandatory boolean,"
-        " window_seconds bigint, late_after_seconds bigint, tolerance_fen bigint, owner varchar",
+        " window_seconds bigint, late_after_seconds bigint, tolerance_fen bigint, owner varchar,"
+        " target_closure double",
         [
             (
                 loop.business_line,
@@ -339,6 +340,7 @@ def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) ->
                 leg.late_after and int(leg.late_after.total_seconds()),
                 leg.tolerance_fen,
                 leg.owner,
+                loop.target_closure,
             )
             for loop in loops
             for leg in loop.legs
