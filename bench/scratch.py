@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -25,6 +25,7 @@ from pipeline.company import Company, Loop
 from pipeline.company.folder import CompanyFile
 from pipeline.company.sources import Sources, TableSource
 from pipeline.conform import PLACE, conform_all
+from pipeline.decisions.functions import register
 from pipeline.errors import WarehouseError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
@@ -39,7 +40,6 @@ from pipeline.warehouse import (
 )
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
-Registrar = Callable[[duckdb.DuckDBPyConnection], object]
 
 COMPILED = DBT_PROJECT / "target" / "scratch"
 BATCH_ID = "scratch"
@@ -76,7 +76,8 @@ class Models:
 
     @property
     def schemas(self) -> list[str]:
-        return sorted({"landing", *(each.schema for each in (*self.seeds, *self.models))})
+        built = {seed.schema for seed in self.seeds} | {model.schema for model in self.models}
+        return sorted({"landing"} | built)
 
 
 def compile_models() -> Models:
@@ -146,17 +147,15 @@ def scratch(
     rows: Mapping[str, Rows],
     watermarks: Mapping[str, Watermark],
     *,
-    registrars: Iterable[Registrar] = (),
     threads: int = 1,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a warehouse in memory in which every model has run.
 
     `rows` bear landed columns per landed table, `watermarks` stand for what is known complete; a
-    table of the company without a watermark is connected and has landed nothing. `registrars` make
-    functions known to the connection before any model runs. Raises ValueError for a row that would
-    not land.
+    table of the company without a watermark is connected and has landed nothing. Raises ValueError
+    for a row that would not land.
     """
-    with _empty(models, registrars, threads) as connection:
+    with _empty(models, threads) as connection:
         batches = [
             batch
             for table in TABLES.values()
@@ -173,26 +172,22 @@ def scratch_of_landing(
     company: Company,
     landing: Landing,
     *,
-    registrars: Iterable[Registrar] = (),
     threads: int = 1,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The same on what a company has landed, as its own warehouse would be if built anew."""
-    with _empty(models, registrars, threads) as connection:
+    with _empty(models, threads) as connection:
         write_landed(connection, landing, company)
         _run(connection, models)
         yield connection
 
 
 @contextmanager
-def _empty(
-    models: Models, registrars: Iterable[Registrar], threads: int
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def _empty(models: Models, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse in memory that holds the seeds and no row."""
     connection = duckdb.connect(":memory:", config={"threads": threads})
     try:
         connection.execute("set TimeZone = 'UTC'")
-        for registrar in registrars:
-            registrar(connection)
+        register(connection)
         for schema in models.schemas:
             connection.execute(f"create schema {schema}")
         for seed in models.seeds:

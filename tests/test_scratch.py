@@ -90,12 +90,9 @@ def test_a_row_that_would_not_land_is_refused(
         pass
 
 
-def test_a_function_can_be_made_known_before_the_models_run(models: Models, world: World) -> None:
-    def register(connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute("create macro doubled(number) as 2 * number")
-
-    with scratch(models, company_of(world), {}, {}, registrars=[register]) as connection:
-        assert connection.execute("select doubled(21)").fetchall() == [(42,)]
+def test_the_functions_that_the_models_call_are_known(models: Models, world: World) -> None:
+    with scratch(models, company_of(world), {}, {}) as connection:
+        assert connection.execute("select clopper_pearson_high(0, 1)").fetchall() == [(0.975,)]
 
 
 def _contact(number: str, source: str, phone: str | None) -> dict[str, Any]:

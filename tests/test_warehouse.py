@@ -159,7 +159,9 @@ def test_contracts_and_actors_are_read_as_tables(company: Company, landing: Land
             " order by business_line nulls last"
         ).fetchall()
         actors = connection.execute("from landing.interface_actors").fetchall()
-        told = connection.execute("from landing.company").fetchall()
+        told = connection.execute(
+            "select name, first_day, last_day from landing.company"
+        ).fetchall()
     assert booked == [("retail", 86400, 600, 100, 0.9), (None, 86400, 1800, 0, 0.95)]
     assert actors == [("erp_orders", "svc_bridge")]
     assert told == [("小店", date(2026, 10, 1), None)]
