@@ -342,8 +342,8 @@ def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> i
     return _write_table(
         connection,
         "company",
-        "name varchar, first_day date, last_day date",
-        [(company.name, company.first_day, company.last_day)],
+        "name varchar, first_day date, last_day date, shared_limit bigint",
+        [(company.name, company.first_day, company.last_day, company.identity.shared_limit)],
     )
 
 

@@ -113,6 +113,7 @@ classified as (
         *,
         case
             when truth = 'not_due' then 'none'
+            when is_in_conflict then 'identity_conflict'
             when leg = 'booked' and bookings_count > 1 then 'duplicate'
             when
                 leg = 'received' and receipts_count > 1
@@ -228,6 +229,8 @@ worded as (
         *,
         case divergence
             when 'none' then null
+            when 'identity_conflict'
+                then 'the identifiers of the buyer lead to more than one CRM contact'
             when 'duplicate' then 'the back end carries this key more than once'
             when 'surface_only' then 'the front end shows success, no back-end record exists'
             when 'paid_not_booked' then 'paid in the bill, no ERP order bears the number'
