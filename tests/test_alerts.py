@@ -787,8 +787,8 @@ def test_every_class_of_the_order_loop_has_its_runbook_section() -> None:
     words = (
         "duplicate surface_only paid_not_booked booked_not_paid shipped_unpaid backend_only"
         " amount_mismatch state_conflict refund_missing refund_unbacked channel_mislabelled"
-        " not_received not_fulfilled not_known not_reflowed late_reflow not_notified"
-        " notify_failed manual_rekey late source_not_ready"
+        " not_received not_fulfilled not_known identity_conflict not_reflowed late_reflow"
+        " not_notified notify_failed manual_rekey late source_not_ready"
     )
     order_loop = set(words.split())
     assert order_loop <= sections
