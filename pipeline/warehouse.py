@@ -367,8 +367,16 @@ def _write_company(
     return _write_table(
         connection,
         "company",
-        "name varchar, first_day date, last_day date, rules_digest varchar",
-        [(company.name, company.first_day, company.last_day, rules_digest)],
+        "name varchar, first_day date, last_day date, shared_limit bigint, rules_digest varchar",
+        [
+            (
+                company.name,
+                company.first_day,
+                company.last_day,
+                company.identity.shared_limit,
+                rules_digest,
+            )
+        ],
     )
 
 

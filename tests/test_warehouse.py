@@ -164,7 +164,7 @@ def test_contracts_and_actors_are_read_as_tables(company: Company, landing: Land
         ).fetchall()
     assert booked == [("retail", 86400, 600, 100, 0.9), (None, 86400, 1800, 0, 0.95)]
     assert actors == [("erp_orders", "svc_bridge")]
-    assert told == [("小店", date(2026, 10, 1), None)]
+    assert told == [("小店", date(2026, 10, 1), None, 3)]
 
 
 def test_what_is_published_is_the_marts_with_their_comments(built: Warehouse) -> None:

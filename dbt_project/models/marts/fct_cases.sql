@@ -7,7 +7,7 @@ legs as (
 ),
 
 contacts as (
-    select * from {{ ref('int_order_contacts') }}
+    select * from {{ ref('int_case_contacts') }}
 ),
 
 sessions as (

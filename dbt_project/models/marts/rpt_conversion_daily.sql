@@ -30,6 +30,15 @@ run as (
     select * from {{ ref('int_run__as_of') }}
 ),
 
+-- By which kind of identifier the CRM knows the buyer, where it does.
+matched as (
+    select
+        case_id,
+        match_tier
+    from legs
+    where leg = 'known' and truth in ('verified', 'late')
+),
+
 -- A case is evidenced where the bill or the back end's own record of it answers.
 evidenced as (
     select distinct legs.case_id
@@ -82,9 +91,11 @@ case_days as (
         sum(case when cases.is_mature and cases.is_claimed then cases.amount_fen else 0 end)
             as mature_claimed_fen,
         sum(case when cases.is_mature and cases.is_closed then cases.amount_fen else 0 end)
-            as closed_fen
+            as closed_fen,
+        {{ match_tier_shares('matched.match_tier') }}
     from cases
     left join evidenced on cases.case_id = evidenced.case_id
+    left join matched on cases.case_id = matched.case_id
     group by cases.business_day, cases.business_line, cases.channel
 ),
 
@@ -123,7 +134,12 @@ counted as (
         coalesce(case_days.closed_count, 0) as closed_count,
         coalesce(case_days.closed_untouched_count, 0) as closed_untouched_count,
         coalesce(case_days.mature_claimed_fen, 0) as mature_claimed_fen,
-        coalesce(case_days.closed_fen, 0) as closed_fen
+        coalesce(case_days.closed_fen, 0) as closed_fen,
+        case_days.unionid_share,
+        case_days.openid_share,
+        case_days.member_no_share,
+        case_days.phone_share,
+        case_days.customer_code_share
     from cells
     left join session_days
         on
@@ -174,6 +190,11 @@ rated as (
             as closure_rate_untouched,
         {{ rate('counted.closed_fen', 'counted.mature_claimed_fen') }} as closure_rate_money,
         {{ rate('counted.interrupted_count', 'counted.reached_count') }} as interruption_rate,
+        counted.unionid_share,
+        counted.openid_share,
+        counted.member_no_share,
+        counted.phone_share,
+        counted.customer_code_share,
         run.as_of
     from counted
     cross join run

@@ -27,6 +27,10 @@ people as (
     select * from {{ ref('int_people__resolved') }}
 ),
 
+shared as (
+    select * from {{ ref('int_identifiers__shared') }}
+),
+
 contracts as (
     select * from {{ ref('stg_company__loop_legs') }}
     where loop = 'order' and leg = 'booked'
@@ -146,7 +150,7 @@ buyer_kinds as (
     where people.identifier like 'phone:%' or people.identifier like 'customer_code:%'
 ),
 
-signs as (
+all_signs as (
     select
         case_no,
         erp_order_no,
@@ -162,6 +166,14 @@ signs as (
         'customer_code:' || customer_code
     from candidates
     where customer_code is not null
+),
+
+-- A sign that many share names nobody.
+signs as (
+    select all_signs.*
+    from all_signs
+    left join shared on all_signs.identifier = shared.identifier
+    where shared.identifier is null
 ),
 
 -- Both sides have the sign, and it names somebody else.

@@ -1,6 +1,6 @@
 {% if is_rejudging() -%}
 with contacts as (
-    select * from {{ ref('int_order_contacts') }}
+    select * from {{ ref('int_case_contacts') }}
 ),
 
 made_by as (
@@ -33,6 +33,7 @@ known_otherwise as (
         or contacts.known_at is distinct from evidence_before.evidence_at
         or contacts.match_tier is distinct from evidence_before.match_tier
         or (contacts.case_id is not null) is distinct from known_before.has_identifier
+        or coalesce(contacts.is_in_conflict, false) is distinct from known_before.is_in_conflict
 ),
 
 made_otherwise as (
@@ -48,7 +49,7 @@ select case_no from known_otherwise
 union
 select case_no from made_otherwise
 {%- else -%}
--- depends_on: {{ ref('int_order_contacts') }}
+-- depends_on: {{ ref('int_case_contacts') }}
 -- depends_on: {{ ref('int_records__made_by') }}
 -- depends_on: {{ ref('int_cases') }}
 -- depends_on: {{ ref('int_dirty_numbers__matched') }}

@@ -30,7 +30,7 @@ refunds as (
 ),
 
 contacts as (
-    select * from {{ ref('int_order_contacts') }}
+    select * from {{ ref('int_case_contacts') }}
 ),
 
 reflows as (

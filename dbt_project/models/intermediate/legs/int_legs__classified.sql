@@ -172,6 +172,7 @@ classified as (
         *,
         case
             when truth = 'not_due' then 'none'
+            when is_in_conflict then 'identity_conflict'
             when leg in ('booked', 'confirmed', 'ticketed') and records_count > 1
                 then 'duplicate'
             when
@@ -295,6 +296,8 @@ worded as (
         *,
         case divergence
             when 'none' then null
+            when 'identity_conflict'
+                then 'the identifiers of the buyer lead to more than one CRM contact'
             when 'duplicate' then 'the back end carries this key more than once'
             when 'key_lost'
                 then

@@ -22,7 +22,7 @@ orders as (
 ),
 
 contacts as (
-    select * from {{ ref('int_order_contacts') }}
+    select * from {{ ref('int_case_contacts') }}
 ),
 
 shipments as (
@@ -102,12 +102,14 @@ own as (
         legs.*,
         cases.is_abandoned,
         cases.is_claimed,
+        legs.leg = 'known' and coalesce(contacts.is_in_conflict, false) as is_in_conflict,
         legs.judged_at >= legs.window_ends_at as is_window_passed,
         contacts.case_id is not null as has_identifier,
         case
             when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
             when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'
             when legs.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
+            when legs.leg = 'known' and contacts.is_in_conflict then 'unverifiable'
             when legs.has_evidence and legs.is_late then 'late'
             when legs.has_evidence then 'verified'
             when not coalesce(legs.is_connected, false) or legs.judged_at is null
@@ -258,6 +260,8 @@ judged as (
                 and cause_unknown.case_id is not null
                 and surface_only.case_id is null
                 then 'verified'
+            -- Who the buyer is stays open, whatever became of the legs before.
+            when own.is_in_conflict then own.own_truth
             when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
             when first_broken.inherited_truth is not null then first_broken.inherited_truth
             when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
