@@ -46,9 +46,13 @@ watermarks as (
     from {{ ref('stg_company__watermarks') }}
 ),
 
+-- The shop counter's orders bear numbers too.
 booked_numbers as (
+    select distinct order_no as case_no from {{ ref('stg_erp__orders') }}
+    where order_no is not null
+    union
     select distinct case_no from bookings
-    where is_number_known
+    where is_tracked
 ),
 
 -- Claimed or paid, and no ERP order bears the number.
