@@ -319,21 +319,23 @@ class CaseTruth:
         if "refuted" in before or self.is_surface_only:
             return "refuted"
         leg.is_inherited = False  # "else it is judged by its own window and watermark"
-        if self._is_cause_unverifiable(leg.leg):
+        if self._is_cause_unverifiable(leg.leg) or self._is_key_absent(leg.leg):
             return "unverifiable"
-        judged_at = self.judged_at(leg.leg)
-        if judged_at is None or self._is_key_absent(leg.leg):
+        if self.judged_at(leg.leg) is None:
             return "unverifiable"
-        if leg.leg == "submitted":  # nothing is claimed: the front end has the skew to say it
-            is_over = judged_at >= self.base() + SKEW and not self.case.is_held
-            return "refuted" if is_over else "pending"
-        if leg.leg == "booked" and self.case.awaits_match:
-            return "pending"
-        if not self.is_window_over(leg.leg):
-            return "pending"
-        if leg.leg == "known" and self.legs["booked"].truth == "pending":
-            return "pending"  # read as: the order may still bring the phone that the CRM knows
-        return "refuted"
+        return "pending" if self._may_still_come(leg.leg) else "refuted"
+
+    def _may_still_come(self, name: str) -> bool:
+        """ "no evidence, and `judged_at < anchor + window`", or more is needed to be sure."""
+        judged_at = self.judged_at(name)
+        if name == "submitted":  # nothing is claimed: the front end has the skew to say it
+            is_over = judged_at is not None and judged_at >= self.base() + SKEW
+            return self.case.is_held or not is_over
+        if name == "booked" and self.case.awaits_match:
+            return True
+        # read as: the order may still bring the phone that the CRM knows
+        is_awaited = name == "known" and self.legs["booked"].truth == "pending"
+        return is_awaited or not self.is_window_over(name)
 
     def _is_not_due(self, name: str) -> bool:
         """ "the leg is not owed"."""

@@ -23,6 +23,20 @@ records as (
         created_by,
         created_via
     from {{ ref('stg_erp__shipments') }}
+    union all
+    select
+        'crm_appointments',
+        source_ref,
+        created_by,
+        created_via
+    from {{ ref('stg_crm__appointments') }}
+    union all
+    select
+        'crm_cases',
+        source_ref,
+        created_by,
+        created_via
+    from {{ ref('stg_crm__cases') }}
 ),
 
 listed as (
