@@ -10,7 +10,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import pyarrow as pa
 from pipeline.company import Company
 from pipeline.errors import UntrustworthyError, WarehouseError
 from pipeline.landed import TABLES, Kind, LandedTable
-from pipeline.landing import Batch, Landing
+from pipeline.landing import Batch, Landing, Watermark
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 DBT = Path(sys.executable).with_name("dbt")
@@ -91,7 +91,6 @@ class Warehouse:
         `company`, whose row counts are returned. All or nothing: dbt never sees half a manifest.
         """
         batches = landing.batches()
-        connected = set(company.sources.tables)
         with self.open() as connection:
             connection.execute("begin")
             connection.execute("create schema if not exists landing")
@@ -100,13 +99,7 @@ class Warehouse:
                 connection.execute(
                     f"create or replace view landing.{table.name} as {_select_landed(table, files)}"
                 )
-            counted = {
-                "batches": _write_batches(connection, batches, connected),
-                "watermarks": _write_watermarks(connection, landing, connected),
-                "loop_legs": _write_loop_legs(connection, company),
-                "interface_actors": _write_interface_actors(connection, company),
-                "company": _write_company(connection, company),
-            }
+            counted = write_declarations(connection, company, batches, landing.watermarks())
             connection.execute("commit")
         return counted
 
@@ -260,6 +253,23 @@ def _select_landed(table: LandedTable, files: Sequence[Path]) -> str:
     )
 
 
+def write_declarations(
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    batches: Sequence[Batch],
+    watermarks: Mapping[str, Watermark],
+) -> dict[str, int]:
+    """Write beside the landed tables what else the models read; return rows per table."""
+    connected = set(company.sources.tables)
+    return {
+        "batches": _write_batches(connection, batches, connected),
+        "watermarks": write_watermarks(connection, watermarks, connected),
+        "loop_legs": _write_loop_legs(connection, company),
+        "interface_actors": _write_interface_actors(connection, company),
+        "company": _write_company(connection, company),
+    }
+
+
 def _write_batches(
     connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], connected: set[str]
 ) -> int:
@@ -277,11 +287,12 @@ def _write_batches(
     )  # fmt: skip
 
 
-def _write_watermarks(
-    connection: duckdb.DuckDBPyConnection, landing: Landing, connected: set[str]
+def write_watermarks(
+    connection: duckdb.DuckDBPyConnection,
+    watermarks: Mapping[str, Watermark],
+    connected: set[str],
 ) -> int:
     """One row per landed table that exists at all: a table without a row would not be judged."""
-    watermarks = landing.watermarks()
     return _write_table(
         connection,
         "watermarks",
