@@ -47,10 +47,11 @@ class Figures:
 class Measured:
     """What came of a measurement.
 
-    `results` are the same figures for machines. `is_whole` says that it was as large as its page
-    promises: a smaller one is a rehearsal and leaves the page alone.
+    `command` makes it again. `results` are the same figures for machines. `is_whole` says that it
+    was as large as its page promises: a smaller one is a rehearsal and leaves the page alone.
     """
 
+    command: str
     tables: tuple[Figures, ...]
     bars: tuple[Bar, ...]
     results: Mapping[str, Any]
@@ -71,7 +72,6 @@ class Entry:
     module: str
     page: str
     question: str
-    page_command: str
 
 
 MEASUREMENTS: Mapping[str, Entry] = {
@@ -80,12 +80,10 @@ MEASUREMENTS: Mapping[str, Entry] = {
         Entry(
             "truth", "bench.truth", "accuracy.md",
             "Is every planted fault found, and nothing else, also where data is late or missing?",
-            "bihuan bench truth",
         ),
         Entry(
             "speed", "bench.speed", "performance.md",
             "How long does a build take, and does it take longer than the data grows?",
-            "bihuan bench speed --events all",
         ),
     )
 }  # fmt: skip

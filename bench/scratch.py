@@ -30,7 +30,13 @@ from pipeline.errors import WarehouseError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Watermark, day_end
 from pipeline.sources.mapping import DAY, map_rows, split_days
-from pipeline.warehouse import DBT, DBT_PROJECT, write_declarations, write_watermarks
+from pipeline.warehouse import (
+    DBT,
+    DBT_PROJECT,
+    Warehouse,
+    write_declarations,
+    write_watermarks,
+)
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 Registrar = Callable[[duckdb.DuckDBPyConnection], object]
@@ -70,7 +76,9 @@ class Models:
 
     @property
     def schemas(self) -> list[str]:
-        return sorted({"landing", *(each.schema for each in (*self.seeds, *self.models))})
+        return sorted(
+            {"landing", *(seed.schema for seed in self.seeds), *(m.schema for m in self.models)}
+        )
 
 
 def compile_models() -> Models:
@@ -150,15 +158,7 @@ def scratch(
     functions known to the connection before any model runs. Raises ValueError for a row that would
     not land.
     """
-    connection = duckdb.connect(":memory:", config={"threads": threads})
-    try:
-        connection.execute("set TimeZone = 'UTC'")
-        for registrar in registrars:
-            registrar(connection)
-        for schema in models.schemas:
-            connection.execute(f"create schema {schema}")
-        for seed in models.seeds:
-            _load_seed(connection, seed)
+    with _open(models, registrars, threads) as connection:
         batches = [
             batch
             for table in TABLES.values()
@@ -167,8 +167,44 @@ def scratch(
         write_declarations(connection, company, batches, watermarks)
         _run(connection, models)
         yield connection
-    finally:
-        connection.close()
+
+
+@contextmanager
+def scratch_copy(
+    models: Models,
+    warehouse: Warehouse,
+    *,
+    registrars: Iterable[Registrar] = (),
+    threads: int = 1,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `scratch`, on a copy of what is registered in a company's own build file."""
+    with _open(models, registrars, threads) as connection:
+        connection.execute(f"attach '{warehouse.build}' as registered (read_only)")
+        names = connection.execute(
+            "select table_name from information_schema.tables"
+            " where table_catalog = 'registered' and table_schema = 'landing'"
+        ).fetchall()
+        for (name,) in names:
+            connection.execute(f"create table landing.{name} as from registered.landing.{name}")
+        connection.execute("detach registered")
+        _run(connection, models)
+        yield connection
+
+
+@contextmanager
+def _open(
+    models: Models, registrars: Iterable[Registrar], threads: int
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in memory that holds the seeds, and the schemas of everything else."""
+    with duckdb.connect(":memory:", config={"threads": threads}) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for registrar in registrars:
+            registrar(connection)
+        for schema in models.schemas:
+            connection.execute(f"create schema {schema}")
+        for seed in models.seeds:
+            _load_seed(connection, seed)
+        yield connection
 
 
 def rerun(

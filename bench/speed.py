@@ -7,11 +7,13 @@ product does it, one more day on top of it, and beside them the core of the work
 import json
 import math
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from bench.watched import Taken, watched
 from pipeline.company import Company
 from pipeline.errors import ConfigurationError
 from pipeline.landing import Landing
-from pipeline.warehouse import Warehouse
+from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
 
 ALL_EVENTS = (200_000, 2_000_000, 20_000_000)
 DEFAULT_EVENTS = 2_000_000
@@ -42,6 +44,8 @@ RSS_OF_DBT_BYTES = 512 * 1024**2
 # long enough for the clock of a busy machine to mean something. 2026-11.
 LINEAR_SLACK = 1.3
 SECONDS_THAT_COUNT = 2.0
+# How often a suspect is timed again before it is found guilty. 2026-11.
+TIMES_ALONE = 2
 
 SLOWEST_SHOWN = 10
 GIB, MIB = 1024**3, 1024**2
@@ -107,9 +111,19 @@ def measure(asked: Asked, tell: Tell) -> Measured:
     Raises ConfigurationError where the number of events is none or too small to mean anything.
     """
     sizes = choose_sizes(asked.events)
-    measured = [_measure_size(events, tell) for events in sizes]
-    growths = list(find_growths(measured))
+    measured: list[Sized] = []
+    growths: list[Growth] = []
+    with ExitStack() as open_trials:
+        before: Trial | None = None
+        for events in sizes:
+            trial = open_trials.enter_context(_open_trial(events, tell))
+            measured.append(trial.measure())
+            if before is not None:
+                found = list(find_growths(*measured[-2:]))
+                growths += time_again(found, before.time_alone, trial.time_alone)
+            before = trial
     return Measured(
+        command=f"bihuan bench speed --events {asked.events or DEFAULT_EVENTS}",
         tables=tuple(_tables(measured, growths)),
         bars=tuple(_bars(measured, growths)),
         results={
@@ -137,30 +151,37 @@ def choose_sizes(events: str | None) -> tuple[int, ...]:
     return int(told) // GROWTH, int(told)
 
 
-def _measure_size(events: int, tell: Tell) -> Sized:
-    def told(text: str) -> None:
-        tell(f"{events:,} events: {text}")
+@dataclass(frozen=True)
+class Trial:
+    """The made-up company at one size, with its warehouse."""
 
-    load, _, _ = os.getloadavg()
-    with tempfile.TemporaryDirectory(prefix="bihuan-speed-") as folder:
-        large = LargeCompany(Path(folder), Size(events), told)
-        rows = large.land_first_days(told)
-        landed_events = large.events_count()
-        warehouse = Warehouse(large.company.data)
-        plain = _match_plainly(large, Path(folder) / "spill")
-        told(f"plain SQL {plain.seconds:.1f} s")
-        full = _build(large, warehouse)
-        told(f"full build {full.seconds:.1f} s, of which models {full.model_seconds:.1f} s")
-        with warehouse.open() as connection:
+    large: LargeCompany
+    folder: Path
+    tell: Tell
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.large.company.data)
+
+    def measure(self) -> Sized:
+        """Everything that is measured at this size, once."""
+        load, _, _ = os.getloadavg()
+        rows = self.large.land_first_days(self.tell)
+        events = self.large.events_count()
+        plain = _match_plainly(self.large, self.folder / "spill")
+        self.tell(f"plain SQL {plain.seconds:.1f} s")
+        full = _build(self.large, self.warehouse)
+        self.tell(f"full build {full.seconds:.1f} s, of which models {full.model_seconds:.1f} s")
+        with self.warehouse.open() as connection:
             counted = count_in_marts(connection)
-        large.land_next_day()
-        day = _build(large, warehouse)
-        told(f"one more day {day.seconds:.1f} s")
+        self.large.land_next_day()
+        day = _build(self.large, self.warehouse)
+        self.tell(f"one more day {day.seconds:.1f} s")
         return Sized(
-            events=landed_events,
+            events=events,
             landed_rows=rows,
             full=full,
-            day_events=large.events_count() - landed_events,
+            day_events=self.large.events_count() - events,
             day=day,
             plain_seconds=plain.seconds,
             plain_rss_bytes=plain.peak_rss_bytes,
@@ -168,6 +189,57 @@ def _measure_size(events: int, tell: Tell) -> Sized:
             found=_compare(plain.returned, counted),
             load=load,
         )
+
+    def time_alone(self, models: Sequence[str]) -> Mapping[str, float]:
+        """The seconds of each of the models, one at a time and from nothing."""
+        self.tell(f"once more, alone: {', '.join(models)}")
+        environment = self.warehouse.dbt_environment() | {"BIHUAN_MEMORY_LIMIT": MEMORY_LIMIT}
+        subprocess.run(
+            [str(DBT), "--quiet", "run", "--full-refresh", "--threads", "1",
+             "--select", *models,
+             "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)],
+            env=environment, stdout=sys.stderr, check=True,
+        )  # fmt: skip
+        return _seconds_by_model(_read_models(self.warehouse))
+
+
+@contextmanager
+def _open_trial(events: int, tell: Tell) -> Iterator[Trial]:
+    def told(text: str) -> None:
+        tell(f"{events:,} events: {text}")
+
+    with tempfile.TemporaryDirectory(prefix="bihuan-speed-") as name:
+        folder = Path(name)
+        yield Trial(LargeCompany(folder, Size(events), told), folder, told)
+
+
+def time_again(
+    growths: Sequence[Growth],
+    time_smaller: Callable[[Sequence[str]], Mapping[str, float]],
+    time_larger: Callable[[Sequence[str]], Mapping[str, float]],
+) -> list[Growth]:
+    """The growths, where a model that looks worse than linear was timed again, alone.
+
+    Beside another model, or other programs, a model takes longer than it must. The least of its
+    times alone counts, for both sizes; who is cleared by the first is not timed again.
+    """
+    final = {growth.model: growth for growth in growths}
+    timed: set[str] = set()
+    for _ in range(TIMES_ALONE):
+        suspects = [model for model, growth in final.items() if growth.is_worse_than_linear]
+        if not suspects:
+            break
+        smaller, larger = time_smaller(suspects), time_larger(suspects)
+        for model in suspects:
+            smaller_seconds, larger_seconds = smaller[model], larger[model]
+            if model in timed:
+                smaller_seconds = min(smaller_seconds, final[model].smaller_seconds)
+                larger_seconds = min(larger_seconds, final[model].larger_seconds)
+            final[model] = replace(
+                final[model], smaller_seconds=smaller_seconds, larger_seconds=larger_seconds
+            )
+        timed |= set(suspects)
+    return list(final.values())
 
 
 def _match_plainly(large: LargeCompany, spill: Path) -> Taken[Any]:
@@ -190,8 +262,7 @@ def _build(large: LargeCompany, warehouse: Warehouse) -> Build:
         _register, warehouse, large.landing, large.company, spill=_spill_of(warehouse)
     )
     taken = watched(_transform, warehouse, spill=_spill_of(warehouse))
-    told = json.loads((warehouse.data / "dbt" / "run_results.json").read_text(encoding="utf-8"))
-    models = [node for node in told["results"] if node["unique_id"].startswith("model.")]
+    models = _read_models(warehouse)
     return Build(
         register_seconds=registered.seconds,
         seconds=taken.seconds,
@@ -199,10 +270,18 @@ def _build(large: LargeCompany, warehouse: Warehouse) -> Build:
         cpu_seconds=taken.cpu_seconds,
         peak_rss_bytes=taken.peak_rss_bytes,
         spill_bytes=taken.spill_bytes,
-        seconds_by_model={
-            node["unique_id"].rpartition(".")[2]: node["execution_time"] for node in models
-        },
+        seconds_by_model=_seconds_by_model(models),
     )
+
+
+def _read_models(warehouse: Warehouse) -> list[Mapping[str, Any]]:
+    """dbt's own account of each model of its last run."""
+    told = json.loads((warehouse.data / "dbt" / "run_results.json").read_text(encoding="utf-8"))
+    return [node for node in told["results"] if node["unique_id"].startswith("model.")]
+
+
+def _seconds_by_model(models: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {node["unique_id"].rpartition(".")[2]: node["execution_time"] for node in models}
 
 
 def _register(warehouse: Warehouse, landing: Landing, company: Company) -> None:
@@ -242,18 +321,17 @@ def covered_seconds(intervals: Iterator[tuple[datetime, datetime]]) -> float:
     return seconds
 
 
-def find_growths(measured: Sequence[Sized]) -> Iterator[Growth]:
-    """How each model's time grew from each size to the next."""
-    for smaller, larger in pairwise(measured):
-        for model, seconds in larger.full.seconds_by_model.items():
-            before = smaller.full.seconds_by_model.get(model)
-            if before is not None:
-                yield Growth(model, smaller.events, larger.events, before, seconds)
+def find_growths(smaller: Sized, larger: Sized) -> Iterator[Growth]:
+    """How each model's time grew from one size to the next."""
+    for model, seconds in larger.full.seconds_by_model.items():
+        before = smaller.full.seconds_by_model.get(model)
+        if before is not None:
+            yield Growth(model, smaller.events, larger.events, before, seconds)
 
 
 def _bars(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Bar]:
     if growths:
-        yield _linearity(growths)
+        yield judge_growth(growths)
     for sized in measured:
         yield Bar(
             f"the models and the plain SQL count alike at {sized.events:,} events",
@@ -268,7 +346,8 @@ def _bars(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Bar]
         )
 
 
-def _linearity(growths: Sequence[Growth]) -> Bar:
+def judge_growth(growths: Sequence[Growth]) -> Bar:
+    """Whether every model that takes long enough to tell grows as the data does."""
     worse = [growth for growth in growths if growth.is_worse_than_linear]
     listed = ", ".join(
         f"{growth.model} takes {growth.per_event:.2f} times as long per event"

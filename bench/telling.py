@@ -44,6 +44,7 @@ def to_json(entry: Entry, measured: Measured) -> str:
     """The results and the bars, for machines."""
     told = {
         "measurement": entry.name,
+        "command": measured.command,
         "has_passed": measured.has_passed,
         "bars": [vars(bar) for bar in measured.bars],
         "machine": machine(),
@@ -62,7 +63,7 @@ def _page(entry: Entry, measured: Measured) -> Iterator[str]:
     on = machine()
     yield f"# {entry.question}"
     yield ""
-    yield f"Written by `{entry.page_command}`; do not edit by hand."
+    yield f"Written by `{measured.command}`; do not edit by hand."
     yield (
         f"Measured on {on['cores']} cores with {on['memory_gib']} GiB of memory ({on['system']}),"
         f" Python {on['python']}, DuckDB {on['duckdb']}, dbt {on['dbt']}."
