@@ -65,16 +65,18 @@ class Leg:
 class Cut:
     """One source known `hours` less far. `hours` None: the source is not connected.
 
-    `false_alarms` are findings of the cut that the whole does not have. Of the refuted legs that
-    the cut takes back, `pending` wait, `unowed` wait too, for what made them due is not known yet,
-    and `lost` are neither: an alarm that was right and is gone. `judged_without` are legs of a
-    missing source that were judged without it, `unverifiable` those that were rightly not.
+    `false_alarms` are findings of the cut that the whole does not have; `moved` counts those on a
+    case that diverges in the whole too, on another leg. Of the refuted legs that the cut takes
+    back, `pending` wait, `unowed` wait too, for what made them due is not known yet, and `lost` are
+    neither: an alarm that was right and is gone. `judged_without` are legs of a missing source that
+    were judged without it, `unverifiable` those that were rightly not.
     """
 
     table: str
     hours: int | None
     findings: int
     false_alarms: tuple[CaseLeg, ...]
+    moved: int = 0
     pending: int = 0
     unowed: int = 0
     lost: tuple[CaseLeg, ...] = ()
@@ -123,7 +125,7 @@ def compare_cut(
     until: datetime,
 ) -> Cut:
     """What became of the findings and of the refuted legs when a source was cut back."""
-    findings = _findings(cut)
+    findings, alarms, moved = _alarms(whole, cut)
     pending, unowed, lost = 0, 0, []
     for case_leg, leg in whole.items():
         after = cut.get(case_leg)
@@ -138,8 +140,9 @@ def compare_cut(
     return Cut(
         table=table,
         hours=hours,
-        findings=len(findings),
-        false_alarms=tuple(sorted(findings - _findings(whole))),
+        findings=findings,
+        false_alarms=alarms,
+        moved=moved,
         pending=pending,
         unowed=unowed,
         lost=tuple(sorted(lost)),
@@ -163,15 +166,16 @@ def _disconnect(
     connection.execute(f"delete from landing.{table}")
     left = {name: known for name, known in watermarks.items() if name != table}
     rerun(connection, models, without, left)
-    findings = _findings(read_legs(connection))
+    findings, alarms, moved = _alarms(whole, read_legs(connection))
     ((unverifiable, judged),) = connection.execute(_JUDGED_WITHOUT, [table]).fetchall()
     connection.execute(f"insert into landing.{table} from kept")
     connection.execute("drop table kept")
     return Cut(
         table=table,
         hours=None,
-        findings=len(findings),
-        false_alarms=tuple(sorted(findings - _findings(whole))),
+        findings=findings,
+        false_alarms=alarms,
+        moved=moved,
         unverifiable=unverifiable,
         judged_without=judged,
     )
@@ -181,6 +185,16 @@ def read_legs(connection: duckdb.DuckDBPyConnection) -> dict[CaseLeg, Leg]:
     """Every leg of every case, as the marts of a connection judge it."""
     rows = connection.execute(_LEGS).fetchall()
     return {(case_id, leg): Leg(*told) for case_id, leg, *told in rows}
+
+
+def _alarms(
+    whole: Mapping[CaseLeg, Leg], cut: Mapping[CaseLeg, Leg]
+) -> tuple[int, tuple[CaseLeg, ...], int]:
+    """How many findings a cut has, which of them the whole has not, and how many of those moved."""
+    right, found = _findings(whole), _findings(cut)
+    alarms = found - right
+    diverging = {case_id for case_id, _ in right}
+    return len(found), tuple(sorted(alarms)), sum(case_id in diverging for case_id, _ in alarms)
 
 
 def _findings(legs: Mapping[CaseLeg, Leg]) -> set[CaseLeg]:

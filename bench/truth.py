@@ -284,23 +284,26 @@ def _tables(evidence: Evidence) -> Iterator[Figures]:
     )  # fmt: skip
     yield Figures(
         "A source that is late, all seeds",
-        ("source", "findings", "false alarms", "refuted legs that wait", "not owed yet", "lost"),
+        ("source", "findings", "false alarms", "of them moved", "refuted legs that wait",
+         "not owed yet", "lost"),
         as_texts(
             [
                 (name, sum(cut.findings for cut in cuts),
-                 sum(len(cut.false_alarms) for cut in cuts), sum(cut.pending for cut in cuts),
-                 sum(cut.unowed for cut in cuts), sum(len(cut.lost) for cut in cuts))
+                 sum(len(cut.false_alarms) for cut in cuts), sum(cut.moved for cut in cuts),
+                 sum(cut.pending for cut in cuts), sum(cut.unowed for cut in cuts),
+                 sum(len(cut.lost) for cut in cuts))
                 for name, cuts in _by_name(evidence.cuts, is_missing=False).items()
             ]
         ),
     )  # fmt: skip
     yield Figures(
         "A source that is missing, all seeds",
-        ("source", "findings", "false alarms", "unverifiable legs", "judged without it"),
+        ("source", "findings", "false alarms", "of them moved", "unverifiable legs",
+         "judged without it"),
         as_texts(
             [
                 (name, sum(cut.findings for cut in cuts),
-                 sum(len(cut.false_alarms) for cut in cuts),
+                 sum(len(cut.false_alarms) for cut in cuts), sum(cut.moved for cut in cuts),
                  sum(cut.unverifiable for cut in cuts), sum(cut.judged_without for cut in cuts))
                 for name, cuts in _by_name(evidence.cuts, is_missing=True).items()
             ]
@@ -364,7 +367,8 @@ _REMARKS = (
     "The smallest company with usual faults of each seed goes through the product's own build;"
     " the same compiled models run in memory for the others and for the cuts."
     " *Late*: the watermark of one source is moved back, and what it holds after that is not"
-    " known. A finding that the whole data does not have is a false alarm. A refuted leg that the"
+    " known. A finding that the whole data does not have is a false alarm; it has *moved*"
+    " where its case diverges in the whole data too, on another leg. A refuted leg that the"
     " cut takes back must wait (`pending`), or what made it due is itself not known yet; else it"
     " is lost. *Missing*: the source is not connected.",
 )
