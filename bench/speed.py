@@ -125,7 +125,7 @@ def measure(asked: Asked, tell: Tell) -> Measured:
     return Measured(
         command=f"bihuan bench speed --events {asked.events or DEFAULT_EVENTS}",
         tables=tuple(_tables(measured, growths)),
-        bars=tuple(_bars(measured, growths)),
+        bars=tuple(find_bars(measured, growths)),
         results={
             "sizes": [asdict(sized) | {"ratio": sized.ratio} for sized in measured],
             "growth_per_event": [
@@ -329,7 +329,8 @@ def find_growths(smaller: Sized, larger: Sized) -> Iterator[Growth]:
             yield Growth(model, smaller.events, larger.events, before, seconds)
 
 
-def _bars(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Bar]:
+def find_bars(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Bar]:
+    """What must hold of every size, and between the sizes."""
     if growths:
         yield judge_growth(growths)
     for sized in measured:

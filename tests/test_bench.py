@@ -94,6 +94,29 @@ def test_a_number_of_events_that_means_nothing_is_refused(events: str) -> None:
         speed.choose_sizes(events)
 
 
+def sized(**changes: Any) -> speed.Sized:
+    build = speed.Build(0.1, 10.0, 8.0, 9.0, speed.GIB, 0, {"int_slow": 1.0})
+    whole = speed.Sized(
+        events=100_000, landed_rows=150_000, full=build, day_events=3000, day=build,
+        plain_seconds=1.0, plain_rss_bytes=speed.GIB, agrees=True, found="alike", load=0.0,
+    )  # fmt: skip
+    return replace(whole, **changes)
+
+
+def test_models_that_count_otherwise_than_plain_sql_fail_the_measurement() -> None:
+    assert all(bar.is_held for bar in speed.find_bars([sized()], []))
+    differing = speed.find_bars([sized(agrees=False)], [])
+    assert [bar.name for bar in differing if not bar.is_held] == [
+        "the models and the plain SQL count alike at 100,000 events"
+    ]
+
+
+def test_a_build_that_takes_more_memory_than_its_limit_fails_the_measurement() -> None:
+    greedy = replace(sized().day, peak_rss_bytes=100 * speed.GIB)
+    broken = [bar for bar in speed.find_bars([sized(day=greedy)], []) if not bar.is_held]
+    assert [bar.found for bar in broken] == ["100.00 GiB at most"]
+
+
 def growth(seconds: float) -> speed.Growth:
     return speed.Growth("int_slow", 100_000, 1_000_000, 1.0, seconds)
 
