@@ -33,6 +33,7 @@ from pipeline.sources.mapping import DAY, map_rows, split_days
 from pipeline.warehouse import (
     DBT,
     DBT_PROJECT,
+    Warehouse,
     digest_models,
     write_declarations,
     write_landed,
@@ -177,6 +178,24 @@ def scratch_of_landing(
     """The same on what a company has landed, as its own warehouse would be if built anew."""
     with _empty(models, threads) as connection:
         write_landed(connection, landing, company)
+        _run(connection, models)
+        yield connection
+
+
+@contextmanager
+def scratch_copy(
+    models: Models, warehouse: Warehouse, *, threads: int = 1
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `scratch`, on a copy of what is registered in a company's own build file."""
+    with _empty(models, threads) as connection:
+        connection.execute(f"attach '{warehouse.build}' as registered (read_only)")
+        names = connection.execute(
+            "select table_name from information_schema.tables"
+            " where table_catalog = 'registered' and table_schema = 'landing'"
+        ).fetchall()
+        for (name,) in names:
+            connection.execute(f"create table landing.{name} as from registered.landing.{name}")
+        connection.execute("detach registered")
         _run(connection, models)
         yield connection
 

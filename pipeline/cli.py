@@ -279,6 +279,46 @@ def demo(
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="Which measurement; none lists them.")] = None,
+    is_json: Annotated[bool, typer.Option("--json", help="The results as JSON.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="truth: how many companies.")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="speed: how many tracked events, or `all` sizes of the page.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the page here, however small the measurement.")
+    ] = None,
+) -> None:
+    """Measure the project itself: exit code 0 only where everything holds that must.
+
+    A measurement as large as its page promises writes docs/<page>.
+    """
+    from bench import measurement, telling
+    from pipeline.terminal import line, open_console
+
+    console = open_console()
+    if name is None:
+        telling.print_list(console)
+        return
+    progress = open_console(is_for_progress=True)
+    entry = measurement.find(name)
+    measured = measurement.run(
+        entry,
+        measurement.Asked(seeds=seeds, events=events),
+        tell=lambda text: progress.print(line(f"· {text}")),
+    )
+    if page or measured.is_whole:
+        telling.write_page(entry, measured, page or telling.DOCS / entry.page)
+    if is_json:
+        sys.stdout.write(telling.to_json(entry, measured) + "\n")
+    else:
+        telling.print_measured(console, measured)
+    if not measured.has_passed:
+        raise typer.Exit(FAILED)
+
+
 @alerts.command("list")
 def list_alerts(
     company: CompanyOption = HERE,

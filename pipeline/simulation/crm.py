@@ -84,7 +84,7 @@ def _contact(person: Person, at: datetime) -> Row:
         person.phone,
         "小程序" if person.number % 2 else "服务号",
         _local(at), _local(at),
-        person.contact_made_by, person.contact_made_via,
+        *_told(world, person.contact_made_by, person.contact_made_via),
         "老客户,常回购\n（门店登记）" if person.number % 97 == 0 else "",
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def _appointment(appointment: Appointment, booking: Booking | None, until: datet
         APPOINTMENT_STATES[state],
         _local(booking.slot_at if booking else appointment.created_at),
         _local(appointment.created_at), _local(updated_at),
-        appointment.made.actor, MADE_VIA[appointment.made.source],
+        *_told(world, appointment.made.actor, MADE_VIA[appointment.made.source]),
     )  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def _ticket(record: TicketRecord, ticket: Ticket | None, until: datetime) -> Row
         TICKET_STATES[state],
         _local(record.opened_at),
         _local(record.closed_at) if is_closed and record.is_dated and record.closed_at else "",
-        record.made.actor, MADE_VIA[record.made.source],
+        *_told(world, record.made.actor, MADE_VIA[record.made.source]),
     )  # fmt: skip
 
 
@@ -237,3 +237,8 @@ def _without_clock(workbook: Workbook) -> bytes:
 
 def _local(at: datetime) -> str:
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
+
+
+def _told(world: World, actor: str, via: str | None) -> tuple[str, str | None]:
+    """The account and the way in; a CRM may keep both from its exports."""
+    return ("", "") if world.options.hide_actors else (actor, via)

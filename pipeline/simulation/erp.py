@@ -87,7 +87,7 @@ def _order(world: World, order: ErpOrder, case: Case | None) -> Row:
         order.number, order.order_no, CHANNEL_WORDS[order.channel],
         case.line.name if case else "shop", case.person.customer_code if case else None,
         _typed_phone(case) if case else None, state, _local(ordered_at),
-        _local(order.created_at), order.made.actor, order.made.source, _local(modified_at),
+        _local(order.created_at), *_made(world, order.made), _local(modified_at),
         _yuan(order.fen), _yuan(order.freight_fen), _yuan(order.discount_fen), "CNY",
         payment.transaction_id if payment else None, None,
     )  # fmt: skip
@@ -120,13 +120,13 @@ def _receipts(world: World) -> Iterator[Row]:
                 yield (
                     receipt.number, order_no, payment.transaction_id if payment else None,
                     _yuan(receipt.fen), _local(receipt.at), _local(receipt.at),
-                    *_made(receipt.made),
+                    *_made(world, receipt.made),
                 )  # fmt: skip
     for order, receipt in zip(world.shop_orders, world.shop_receipts, strict=True):
         if receipt.at < world.end:
             yield (
                 receipt.number, order.number, None, _yuan(receipt.fen), _local(receipt.at),
-                _local(receipt.at), *_made(receipt.made),
+                _local(receipt.at), *_made(world, receipt.made),
             )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def _shipments(world: World) -> Iterator[Row]:
         yield (
             shipment.number, case.orders[0].number, state,
             _local(shipment.shipped_at) if is_shipped and shipment.shipped_at else None,
-            _local(shipment.created_at), _local(modified_at), *_made(shipment.made),
+            _local(shipment.created_at), _local(modified_at), *_made(world, shipment.made),
             f"SF{shipment.number.removeprefix('XSCKD')}" if is_shipped else None,
         )  # fmt: skip
 
@@ -160,12 +160,13 @@ def _refunds(world: World) -> Iterator[Row]:
             if credit.at < world.end:
                 yield (
                     credit.number, case.orders[0].number, credit.refund_no, _yuan(credit.fen),
-                    _local(credit.at), *_made(credit.made),
+                    _local(credit.at), *_made(world, credit.made),
                 )  # fmt: skip
 
 
-def _made(made: Made) -> tuple[str, str | None]:
-    return made.actor, made.source
+def _made(world: World, made: Made) -> tuple[str | None, str | None]:
+    """The account and the source column; an ERP may keep both from its exports."""
+    return (None, None) if world.options.hide_actors else (made.actor, made.source)
 
 
 def _yuan(fen: int) -> str:

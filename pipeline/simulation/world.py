@@ -76,6 +76,7 @@ class Options:
     days: int = 30
     orders: int = 3000
     fault_rate: float | None = None
+    hide_actors: bool = False
 
     @property
     def last_day(self) -> date:
