@@ -67,9 +67,9 @@ def _contacts(world: World, day: date) -> bytes:
     rows = []
     for person in world.people:
         if person.contact_at is not None and person.contact_at < day_end(day):
-            rows.append(_contact(person, person.contact_at))
+            rows.append(_told(world, CONTACT_HEADERS, _contact(person, person.contact_at)))
         if person.double is not None and person.double.at < day_end(day):
-            rows.append(_double(person, person.double))
+            rows.append(_told(world, CONTACT_HEADERS, _double(person, person.double)))
     return _gbk(CONTACT_HEADERS, rows)
 
 
@@ -84,7 +84,7 @@ def _contact(person: Person, at: datetime) -> Row:
         person.phone,
         "小程序" if person.number % 2 else "服务号",
         _local(at), _local(at),
-        *_told(world, person.contact_made_by, person.contact_made_via),
+        person.contact_made_by, person.contact_made_via,
         "老客户,常回购\n（门店登记）" if person.number % 97 == 0 else "",
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def _appointments(world: World, day: date) -> bytes:
     return _gbk(
         APPOINTMENT_HEADERS,
         [
-            _appointment(appointment, booking, until)
+            _told(world, APPOINTMENT_HEADERS, _appointment(appointment, booking, until))
             for appointment, booking in sorted(made, key=lambda pair: pair[0].number)
             if appointment.created_at < until
         ],
@@ -130,7 +130,7 @@ def _appointment(appointment: Appointment, booking: Booking | None, until: datet
         APPOINTMENT_STATES[state],
         _local(booking.slot_at if booking else appointment.created_at),
         _local(appointment.created_at), _local(updated_at),
-        *_told(world, appointment.made.actor, MADE_VIA[appointment.made.source]),
+        appointment.made.actor, MADE_VIA[appointment.made.source],
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _tickets(world: World, day: date) -> bytes:
     return _workbook(
         "工单", TICKET_TITLE, day, TICKET_HEADERS,
         [
-            _ticket(record, ticket, until)
+            _told(world, TICKET_HEADERS, _ticket(record, ticket, until))
             for record, ticket in sorted(made, key=lambda pair: pair[0].number)
             if record.opened_at < until
         ],
@@ -165,7 +165,7 @@ def _ticket(record: TicketRecord, ticket: Ticket | None, until: datetime) -> Row
         TICKET_STATES[state],
         _local(record.opened_at),
         _local(record.closed_at) if is_closed and record.is_dated and record.closed_at else "",
-        *_told(world, record.made.actor, MADE_VIA[record.made.source]),
+        record.made.actor, MADE_VIA[record.made.source],
     )  # fmt: skip
 
 
@@ -239,6 +239,9 @@ def _local(at: datetime) -> str:
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
 
 
-def _told(world: World, actor: str, via: str | None) -> tuple[str, str | None]:
-    """The account and the way in; a CRM may keep both from its exports."""
-    return ("", "") if world.options.hide_actors else (actor, via)
+def _told(world: World, headers: Row, row: Row) -> Row:
+    """The row as it is exported; a CRM may keep from its exports who made a record, and how."""
+    if not world.options.hide_actors:
+        return row
+    hidden = ("创建人", "创建方式")
+    return tuple("" if name in hidden else value for name, value in zip(headers, row, strict=True))
