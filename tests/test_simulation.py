@@ -36,7 +36,6 @@ from pipeline.simulation.wechat_server import WechatServer
 from pipeline.simulation.world import World, build_world
 
 FAULTS = (*ORDER_FAULTS, *BOOKING_FAULTS, *AFTERSALE_FAULTS, *MEMBER_FAULTS)
-
 SMALL = Options(seed=1, days=10, orders=600)
 VISITS = "/datacube/getweanalysisappiddailyvisittrend"
 ORDERS = "/wxa/sec/order/get_order_list"

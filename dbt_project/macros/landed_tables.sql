@@ -43,3 +43,13 @@
         },
     }) }}
 {%- endmacro %}
+
+
+{#- The key of a landed row as one text; two keys that it confounds are only looked at together. -#}
+{% macro row_key_of(columns) -%}
+    {%- set parts = [] -%}
+    {%- for column in columns -%}
+        {%- do parts.append("coalesce(cast(" ~ column ~ " as varchar), '')") -%}
+    {%- endfor -%}
+    {{ return("concat_ws('/', " ~ parts | join(', ') ~ ")") }}
+{%- endmacro %}

@@ -149,6 +149,11 @@ class Shipment:
     made: Made
     returned_at: datetime | None = None
 
+    @property
+    def tracking_no(self) -> str:
+        """The carrier's number, as the ERP and WeChat's order list both bear it."""
+        return f"SF{self.number.removeprefix('XSCKD')}"
+
 
 @dataclass
 class Credit:

@@ -150,7 +150,7 @@ def _shipments(world: World) -> Iterator[Row]:
             shipment.number, case.orders[0].number, state,
             _local(shipment.shipped_at) if is_shipped and shipment.shipped_at else None,
             _local(shipment.created_at), _local(modified_at), *_made(world, shipment.made),
-            f"SF{shipment.number.removeprefix('XSCKD')}" if is_shipped else None,
+            shipment.tracking_no if is_shipped else None,
         )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Which faults there are stands in `faults.py` and `service_faults.py`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -56,18 +56,6 @@ class Fault(Generic[Attempted]):
         return self.fits(case) and self.settled(case) <= end
 
 
-@dataclass(frozen=True)
-class _Open(Generic[Attempted]):
-    """A fault and the healthy cases that it can break."""
-
-    fault: Fault[Attempted]
-    cases: Sequence[Attempted]
-
-    @property
-    def unbroken(self) -> list[Attempted]:
-        return [case for case in self.cases if not case.variant]
-
-
 def plant_faults(
     cases: Sequence[Attempted],
     faults: Sequence[Fault[Attempted]],
@@ -84,15 +72,19 @@ def plant_faults(
     """
     healthy = [case for case in cases if not case.variant]
     choices = [
-        _Open(fault, [case for case in healthy if fault.is_open_to(case, end)]) for fault in faults
+        (fault, [case for case in healthy if fault.is_open_to(case, end)]) for fault in faults
     ]
-    choices.sort(key=lambda choice: len(choice.cases))
+    choices.sort(key=lambda choice: len(choice[1]))
     if rate is None:
         counts = Counter(case.business_line for case in cases)
         chosen = _by_shares(choices, counts, bench.random)
     else:
         chosen = _by_rate(choices, rate, bench.random)
-    return [_break(case, fault, bench) for fault, case in chosen]
+    return [_break(case, fault, bench) for fault, broken in chosen for case in broken]
+
+
+Choices = Sequence[tuple[Fault[Attempted], list[Attempted]]]
+"""Each fault with cases: all that it could break, or those that it does."""
 
 
 def _break(case: Attempted, fault: Fault[Attempted], bench: Bench) -> Expected:
@@ -106,42 +98,45 @@ def _break(case: Attempted, fault: Fault[Attempted], bench: Bench) -> Expected:
 
 
 def _by_shares(
-    choices: Sequence[_Open[Attempted]], counts: Mapping[str, int], random: Random
-) -> Iterator[tuple[Fault[Attempted], Attempted]]:
+    choices: Choices[Attempted], counts: Mapping[str, int], random: Random
+) -> Choices[Attempted]:
     """Each fault's shares of each line, topped up from what is left to its least number."""
-    for choice in choices:
-        unbroken = choice.unbroken
-        shuffled = random.sample(unbroken, len(unbroken))
-        chosen: list[Attempted] = []
+    taken: set[str] = set()
+    chosen = []
+    for fault, cases in choices:
+        left = [case for case in cases if case.case_id not in taken]
+        random.shuffle(left)
+        broken: list[Attempted] = []
         spare: list[Attempted] = []
-        for line, share in choice.fault.shares.items():
-            of_line = [case for case in shuffled if case.business_line == line]
+        for line, share in fault.shares.items():
+            of_line = [case for case in left if case.business_line == line]
             count = round(share * counts[line])
-            chosen += of_line[:count]
+            broken += of_line[:count]
             spare += of_line[count:]
-        missing = max(0, choice.fault.at_least - len(chosen))
-        for case in chosen + spare[:missing]:
-            yield choice.fault, case
+        broken += spare[: max(0, fault.at_least - len(broken))]
+        taken |= {case.case_id for case in broken}
+        chosen.append((fault, broken))
+    return chosen
 
 
-def _by_rate(
-    choices: Sequence[_Open[Attempted]], rate: float, random: Random
-) -> Iterator[tuple[Fault[Attempted], Attempted]]:
+def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choices[Attempted]:
     """An equal part of the wanted number for each fault; what one cannot take, others do."""
-    faults: dict[str, list[Fault[Attempted]]] = {}
-    cases: dict[str, Attempted] = {}
-    for choice in choices:
-        for case in choice.cases:
-            cases[case.case_id] = case
-            faults.setdefault(case.case_id, []).append(choice.fault)
-    wanted = round(rate * len(cases))
-    for place, choice in enumerate(choices):
-        unbroken = choice.unbroken
-        part = min(len(unbroken), -(-wanted // (len(choices) - place)))
-        for case in random.sample(unbroken, part):
-            yield choice.fault, case
-        wanted -= part
-    # The last to choose may find that the earlier ones took its cases.
-    left = sorted(case_id for case_id, case in cases.items() if not case.variant)
-    for case_id in random.sample(left, wanted):
-        yield random.choice(faults[case_id]), cases[case_id]
+    left = {case.case_id: case for _, cases in choices for case in cases}
+    wanted = round(rate * len(left))
+    chosen = []
+    for place, (fault, cases) in enumerate(choices):
+        part = -(-wanted // (len(choices) - place))
+        free = [case for case in cases if case.case_id in left]
+        broken = random.sample(free, min(part, len(free)))
+        chosen.append((fault, broken))
+        wanted -= len(broken)
+        for case in broken:
+            del left[case.case_id]
+    # The last to choose may find that the earlier ones took its cases: theirs take others.
+    rest = {case_id: left[case_id] for case_id in random.sample(sorted(left), wanted)}
+    for (_, broken), (_, cases) in zip(chosen, choices, strict=True):
+        extra = [case for case in cases if case.case_id in rest]
+        broken += extra
+        for case in extra:
+            del rest[case.case_id]
+    return chosen

@@ -340,8 +340,10 @@ def import_shipment(case: Case, bench: Bench) -> None:
 
 
 def made_by_hand(made: Made, bench: Bench) -> Made:
-    """Who made a record that should have come by the interface: a clerk, under either account."""
-    return _clerk(bench) if bench.random.random() < 0.7 else _by_hand(made, bench)
+    """A record that should have come by the interface: a clerk's, under either account."""
+    if bench.random.random() < 0.7:
+        return _clerk(bench)
+    return replace(made, source=bench.random.choice(("MANUAL", "EXCEL")))
 
 
 def _book_unpaid(case: Case, bench: Bench) -> None:

@@ -196,21 +196,22 @@ def _shipping(case: Case, end: datetime) -> dict[str, Any]:
     if case.uploaded_at is None or case.uploaded_at >= end:
         return {}
     # A later parcel is uploaded as long after it left as the first was.
-    uploads = [case.uploaded_at] + [
-        later.shipped_at + (case.uploaded_at - case.shipped_at)
-        for later in case.later_shipments
-        if later.shipped_at is not None
+    delay = case.uploaded_at - case.shipped_at
+    uploads = [
+        (shipment, shipment.shipped_at + delay)
+        for shipment in case.shipments
+        if shipment.shipped_at is not None
     ]
-    uploaded = [at for at in uploads if at < end]
+    uploaded = [(shipment, at) for shipment, at in uploads if at < end]
     return {
         "delivery_mode": 1 if len(uploads) == 1 else 2, "logistics_type": 1,
         "finish_shipping": len(uploaded) == len(uploads),
         "finish_shipping_count": len(uploaded), "goods_desc": "咖啡器具",
         "shipping_list": [{
-            "tracking_no": f"SF{shipment.number.removeprefix('XSCKD')}", "express_company": "SF",
+            "tracking_no": shipment.tracking_no, "express_company": "SF",
             "goods_desc": "咖啡器具", "upload_time": int(at.timestamp()),
             "contact": {"consignor_contact": "189****1234", "receiver_contact": "177****5678"},
-        } for at, shipment in zip(uploaded, case.shipments, strict=False)],
+        } for shipment, at in uploaded],
     }  # fmt: skip
 
 

@@ -22,19 +22,6 @@ run as (
     select max(run_no) as run_no from {{ ref('fct_runs') }}
 ),
 
-known as (
-    {% if is_incremental() -%}
-        select * from {{ this }}
-        where until_run is null
-    {%- else -%}
-        select
-            cast(null as varchar) as case_id,
-            cast(null as varchar) as leg,
-            cast(null as bigint) as from_run
-        where false
-    {%- endif %}
-),
-
 reported as (
     select
         legs.case_id,
@@ -55,7 +42,12 @@ reported as (
 )
 
 {% if is_incremental() -%}
-, changed as (
+, known as (
+    select * from {{ this }}
+    where until_run is null
+),
+
+changed as (
     select reported.*
     from reported
     left join known on reported.case_id = known.case_id and reported.leg = known.leg
@@ -83,5 +75,5 @@ select * from changed
 union all by name
 select * from superseded
 {%- else -%}
-select * from reported
+    select * from reported
 {%- endif %}

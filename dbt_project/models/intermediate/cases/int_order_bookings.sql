@@ -1,4 +1,8 @@
-{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+{{ config(
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__matched)'
+    ]
+) }}
 
 with keyed as (
     select * from {{ ref('int_order_bookings__keyed') }}

@@ -1,4 +1,8 @@
-{{ config(incremental_predicates=['case_no in (select number from intermediate.int_dirty_numbers__matched)']) }}
+{{ config(
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__matched)'
+    ]
+) }}
 
 with bill_refunds as (
     select * from {{ ref('stg_wechat__pay_bill') }}

@@ -83,6 +83,6 @@ where number is not null
 -- depends_on: {{ ref('stg_erp__shipments') }}
 -- depends_on: {{ ref('stg_crm__appointments') }}
 -- depends_on: {{ ref('stg_crm__cases') }}
-select cast(null as varchar) as number
-where false
+    select cast(null as varchar) as number
+    where false
 {%- endif %}

@@ -53,6 +53,6 @@ select case_no from made_otherwise
 -- depends_on: {{ ref('int_records__made_by') }}
 -- depends_on: {{ ref('int_cases') }}
 -- depends_on: {{ ref('int_dirty_numbers__matched') }}
-select cast(null as varchar) as number
-where false
+    select cast(null as varchar) as number
+    where false
 {%- endif %}

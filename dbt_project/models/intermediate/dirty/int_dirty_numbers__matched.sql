@@ -56,6 +56,6 @@ where number is not null
 -- depends_on: {{ ref('int_order_matches') }}
 -- depends_on: {{ ref('int_number_links') }}
 -- depends_on: {{ ref('int_dirty_numbers') }}
-select cast(null as varchar) as number
-where false
+    select cast(null as varchar) as number
+    where false
 {%- endif %}

@@ -41,9 +41,7 @@ changed_days as (
             and batches.business_day >= moved_watermarks.from_day
 ),
 {% for table, about in landed_tables().items() %}
-{%- set row_key -%}
-    concat_ws('/', {% for column in about['key'] %}coalesce(cast({{ column }} as varchar), ''){{ ', ' if not loop.last }}{% endfor %})
-{%- endset %}
+{%- set row_key = row_key_of(about['key']) %}
 {{ table }}_keys as (
     select {{ row_key }} as row_key
     from {{ source('landing', table) }}
@@ -56,9 +54,7 @@ changed_days as (
 {% endfor %}
 numbers as (
 {%- for table, about in landed_tables().items() %}
-    {%- set row_key -%}
-        concat_ws('/', {% for column in about['key'] %}coalesce(cast({{ column }} as varchar), ''){{ ', ' if not loop.last }}{% endfor %})
-    {%- endset %}
+    {%- set row_key = row_key_of(about['key']) %}
     {%- set table_loop = loop %}
     {%- for column in about['numbers'] %}
     {{ 'union' if not (table_loop.first and loop.first) }}
@@ -74,12 +70,12 @@ numbers as (
 select number from numbers
 where number is not null
 {%- else -%}
--- A run that judges everything has nothing to tell apart.
-{%- for table in landed_tables() %}
--- depends_on: {{ source('landing', table) }}
-{%- endfor %}
--- depends_on: {{ source('landing', 'batches') }}
--- depends_on: {{ source('landing', 'watermarks') }}
-select cast(null as varchar) as number
-where false
+    -- A run that judges everything has nothing to tell apart.
+    {% for table in landed_tables() -%}
+        -- depends_on: {{ source('landing', table) }}
+    {% endfor -%}
+    -- depends_on: {{ source('landing', 'batches') }}
+    -- depends_on: {{ source('landing', 'watermarks') }}
+    select cast(null as varchar) as number
+    where false
 {%- endif %}
