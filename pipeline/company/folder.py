@@ -93,7 +93,6 @@ class Company(BaseModel):
     data: Path
     retention_days: int
     hash_key_env: str
-    identity: Identity
     alerts: Alerts
     sources: Sources
     loops: list[Loop]
@@ -101,6 +100,7 @@ class Company(BaseModel):
     costs: list[Cost]
     scenarios: dict[str, Any]
     pilots: dict[str, Any]
+    identity: Identity = Identity()
 
     _environment: dict[str, str] = PrivateAttr(default_factory=dict)
 
