@@ -172,7 +172,11 @@ def _is_sum_settled(truth: CaseTruth, name: str, found: int, due: int) -> bool:
     if name == "paid":
         return found > due or truth.is_window_over("paid")
     if name == "booked":
-        is_short = bool(case.payments) and due < found
+        bill_until = truth.watermark("pay_bill")
+        if not case.payments:  # the bill may still say otherwise than the claim
+            end = (truth.legs[name].anchor or truth.base()) + window
+            return bill_until is None or bill_until >= end
+        is_short = due < found
         return not is_short or _is_bill_known_past(truth, case.orders[:1], "created_at", window)
     if name == "received" and found < due:
         last_paid_at = max(row["happened_at"] for row in case.payments)

@@ -325,6 +325,13 @@ class CaseTruth:
             return "unverifiable"
         return "pending" if self._may_still_come(leg.leg) else "refuted"
 
+    def _is_open(self, leg: LegVerdict) -> bool:
+        """No evidence, and by its own window and watermark not refuted."""
+        if leg.has_evidence or leg.truth == "not_due":
+            return False
+        is_unknown = self.judged_at(leg.leg) is None or self._is_key_absent(leg.leg)
+        return is_unknown or self._may_still_come(leg.leg)
+
     def _may_still_come(self, name: str) -> bool:
         """ "no evidence, and `judged_at < anchor + window`", or more is needed to be sure."""
         judged_at = self.judged_at(name)
@@ -360,8 +367,9 @@ class CaseTruth:
         contract = CONTRACT[leg.leg]
         if leg.at is None or contract.window is None:
             return False
-        causes = [self.legs[name].truth for name in legs_before(leg.leg)]
-        if leg.leg != "refunded" and {"pending", "unverifiable"} & set(causes):
+        if leg.leg != "refunded" and any(
+            self._is_open(self.legs[name]) for name in legs_before(leg.leg)
+        ):
             return False  # read as: its anchor is not known, and late data is no alarm
         lag = leg.at - self._anchor(leg.leg)  # "Lateness is evidence time minus anchor"
         if contract.late_after is not None:

@@ -135,7 +135,13 @@ settled as (
                 when leg = 'paid' then true
                 when leg = 'booked' and is_paid and evidence_amount_fen > claim_amount_fen
                     then bill_known_until >= {{ add_seconds('booked_at', 'window_seconds') }}
-                when leg = 'booked' then true
+                when leg = 'booked' and is_paid then true
+                -- The bill may still say otherwise than the claim.
+                when leg = 'booked'
+                    then coalesce(
+                        bill_known_until >= {{ add_seconds('anchor_at', 'window_seconds') }},
+                        true
+                    )
                 when leg = 'received' and evidence_amount_fen < claim_amount_fen
                     then
                         receipts_known_until >= greatest(

@@ -196,9 +196,6 @@ missing_before as (
         own.leg,
         earlier.own_truth,
         row_number() over (
-            partition by own.case_id, own.leg order by ancestors.distance desc
-        ) as missing_rank,
-        row_number() over (
             partition by own.case_id, own.leg, earlier.own_truth = 'unverifiable'
             order by ancestors.distance desc
         ) as breaking_rank
@@ -222,11 +219,11 @@ first_broken as (
 -- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
 -- A refund is measured from its own other side.
 cause_unknown as (
-    select
+    select distinct
         case_id,
         leg
     from missing_before
-    where missing_rank = 1 and own_truth <> 'refuted' and leg <> 'refunded'
+    where own_truth <> 'refuted' and leg <> 'refunded'
 ),
 
 -- What would make these legs due cannot be asked for, so nobody can say that they are missing.
