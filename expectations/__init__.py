@@ -4,7 +4,7 @@
 whether the systems agree, each against a tolerance that states its reason.
 """
 
-from expectations import bridge, cases, divergences, entrants, legs, rates, sources
+from expectations import bridge, cases, closure, depth, divergences, entrants, legs, rates, sources
 
 TRUSTWORTHY = (
     cases.TRUSTWORTHY,
@@ -12,7 +12,15 @@ TRUSTWORTHY = (
     *divergences.TRUSTWORTHY,
     *bridge.TRUSTWORTHY,
     *rates.TRUSTWORTHY,
+    *closure.TRUSTWORTHY,
+    *depth.TRUSTWORTHY,
     *entrants.TRUSTWORTHY,
     *sources.TRUSTWORTHY,
 )
-AGREEING = (*legs.AGREEING, *rates.AGREEING, *sources.AGREEING)
+AGREEING = (
+    *legs.AGREEING,
+    *rates.AGREEING,
+    *closure.AGREEING,
+    *depth.AGREEING,
+    *sources.AGREEING,
+)

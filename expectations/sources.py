@@ -44,6 +44,19 @@ ONE_INSTANT = Suite(
             union all select as_of from marts.dim_people
             union all select as_of from marts.rpt_bridge_daily
             union all select as_of from marts.rpt_conversion_daily
+            union all select as_of from marts.dim_legs
+            union all select as_of from marts.fct_checkouts
+            union all select as_of from marts.fct_reflows
+            union all select as_of from marts.rpt_closure
+            union all select as_of from marts.rpt_closure_daily
+            union all select as_of from marts.rpt_closure_legs
+            union all select as_of from marts.rpt_closure_legs_daily
+            union all select as_of from marts.rpt_depth_gates
+            union all select as_of from marts.rpt_integration_depth
+            union all select as_of from marts.rpt_interfaces
+            union all select as_of from marts.rpt_line_depth
+            union all select as_of from marts.rpt_node_coverage
+            union all select as_of from marts.rpt_surface_trend
         )
     """,
     expected=(

@@ -16,3 +16,4 @@ def _first_column(seed: str) -> tuple[str, ...]:
 
 DIVERGENCES = _first_column("divergence_classes.csv")
 BRIDGE_STEPS = _first_column("bridge_steps.csv")
+GATES = _first_column("depth_gates.csv")

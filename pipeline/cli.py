@@ -205,6 +205,26 @@ def report(
 
 
 @app.command()
+def reported(
+    on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="As of the end of this day, or the last before."),
+    ] = None,
+    run: Annotated[int | None, typer.Option(min=1, help="The number of a run.")] = None,
+    company: CompanyOption = HERE,
+    data: DataOption = None,
+) -> None:
+    """What the marts said as of a past run, and what changed since, with the cause."""
+    from pipeline.reported import tell_reported
+    from pipeline.terminal import open_console, print_reported
+    from pipeline.warehouse import Warehouse
+
+    warehouse = Warehouse(_load(company, data).data)
+    told = tell_reported(warehouse, run_no=run, on=on.date() if on else None)
+    print_reported(open_console(), told)
+
+
+@app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="SQL over the schema marts of the published file.")],
     company: CompanyOption = HERE,
@@ -256,6 +276,46 @@ def demo(
     from pipeline.terminal import open_console
 
     if not show(company, data, seed=seed, days=days, orders=orders, console=open_console()):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="Which measurement; none lists them.")] = None,
+    is_json: Annotated[bool, typer.Option("--json", help="The results as JSON.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="truth: how many companies.")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="speed: how many tracked events, or `all` sizes of the page.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the page here, however small the measurement.")
+    ] = None,
+) -> None:
+    """Measure the project itself: exit code 0 only where everything holds that must.
+
+    A measurement as large as its page promises writes docs/<page>.
+    """
+    from bench import measurement, telling
+    from pipeline.terminal import line, open_console
+
+    console = open_console()
+    if name is None:
+        telling.print_list(console)
+        return
+    progress = open_console(is_for_progress=True)
+    entry = measurement.find(name)
+    measured = measurement.run(
+        entry,
+        measurement.Asked(seeds=seeds, events=events),
+        tell=lambda text: progress.print(line(f"· {text}")),
+    )
+    if page or measured.is_whole:
+        telling.write_page(entry, measured, page or telling.DOCS / entry.page)
+    if is_json:
+        sys.stdout.write(telling.to_json(entry, measured) + "\n")
+    else:
+        telling.print_measured(console, measured)
+    if not measured.has_passed:
         raise typer.Exit(FAILED)
 
 

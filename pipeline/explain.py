@@ -28,6 +28,10 @@ EVIDENCE_TABLES = {
     "reflowed": ("mp_orders", "tracking_events"),
     "notified": ("messages",),
     "refunded": ("pay_bill", "erp_refunds"),
+    "confirmed": ("crm_appointments",),
+    "served": ("crm_appointments",),
+    "ticketed": ("crm_cases",),
+    "resolved": ("crm_cases",),
 }
 # A refund is owed on two sides; one of them is there.
 ONE_SIDED = {"refund_missing": ("erp_refunds",), "refund_unbacked": ("pay_bill",)}
@@ -45,7 +49,7 @@ class UnknownCaseError(BihuanError):
 
 @dataclass(frozen=True)
 class CaseStory:
-    """One case as the marts have it: its row, its legs by rank, what heals, and the watermarks.
+    """One case as the marts have it: its row, legs by rank, its history, and the watermarks.
 
     `complete_until` holds each connected table's watermark; a table that is not connected is not
     in it.
@@ -54,6 +58,7 @@ class CaseStory:
     case: Row
     legs: tuple[Row, ...]
     divergences: tuple[Row, ...]
+    restatements: tuple[Row, ...]
     complete_until: dict[str, datetime | None]
 
 
@@ -75,10 +80,15 @@ def find_case(warehouse: Warehouse, asked: str) -> CaseStory:
             "select * from marts.fct_divergences where case_id = ? order by first_seen_at, leg",
             [case_id],
         )
+        restatements = _rows(
+            connection,
+            "select * from marts.fct_restatements where case_id = ? order by restated_run, leg",
+            [case_id],
+        )
         watermarks = connection.execute(
             "select table_name, complete_until from marts.source_watermarks where is_connected"
         ).fetchall()
-    return CaseStory(case, tuple(legs), tuple(divergences), dict(watermarks))
+    return CaseStory(case, tuple(legs), tuple(divergences), tuple(restatements), dict(watermarks))
 
 
 def _resolve(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
@@ -120,6 +130,7 @@ def tell_case(story: CaseStory) -> Iterator[str]:
     for leg in story.legs:
         yield from _tell_leg(leg, story)
     yield from _tell_healed(story.divergences)
+    yield from _tell_restated(story.restatements)
 
 
 def _verdict(case: Row, legs: Sequence[Row]) -> str:
@@ -230,6 +241,25 @@ def _tell_healed(divergences: Sequence[Row]) -> Iterator[str]:
             f"healed: {row['leg']} was {row['divergence']} from {_instant(row['first_seen_at'])}"
             f" to {_instant(row['healed_at'])}"
         )
+
+
+def _tell_restated(restatements: Sequence[Row]) -> Iterator[str]:
+    if restatements:
+        yield ""
+    for row in restatements:
+        before, after = (
+            _state(row[f"truth_{when}"], row[f"divergence_{when}"]) for when in ("before", "after")
+        )
+        yield (
+            f"restated: {row['leg']} was reported {before} after its day had closed, and is {after}"
+            f" since {_instant(row['restated_as_of'])}: {str(row['cause']).replace('_', ' ')}"
+            f"{_from(row['cause_ref'])}"
+        )
+
+
+def _state(truth: str | None, divergence: str | None) -> str:
+    told = (truth or "no case any more").replace("_", " ")
+    return told if divergence in (None, "none") else f"{told} ({divergence})"
 
 
 def _fact(name: str, told: str) -> str:

@@ -169,6 +169,49 @@ class Landing:
         self._write(batch, conformed.rows, rejected)
         return batch
 
+    def adopt(
+        self,
+        table: LandedTable,
+        day: date,
+        file: Path,
+        *,
+        complete_until: datetime,
+        connector: str,
+    ) -> Batch:
+        """Make a Parquet file the current batch of a day as it is, and return its manifest entry.
+
+        For rows made in bulk, which are not fitted and not hashed here: they bear the table's
+        columns, and one row per key. The file is moved. Raises LandingError on other columns.
+        """
+        found = pq.read_schema(file)
+        if not found.equals(table.schema):
+            raise LandingError(
+                f"{table.name} {day}: the file's columns are {found.names}",
+                next_step=f"write {table.schema.names}, with the types of pipeline/landed.py",
+            )
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        before = self._current(table.name, day)
+        batch = Batch(
+            table=table.name,
+            day=day,
+            batch_id=sha256[:16],
+            connector=connector,
+            rows=pq.read_metadata(file).num_rows,
+            sums=_sums(pq.read_table(file, columns=_money(table.schema.names))),
+            complete_until=complete_until.astimezone(UTC),
+            extracted_at=datetime.now(UTC),
+            sha256=sha256,
+            path=self._path(table.name, day, sha256[:16]),
+        )
+        if before is not None and before.batch_id != batch.batch_id:
+            changed = _rows_changed(before.path, pq.read_table(file))
+            batch = replace(batch, revises=before.batch_id, rows_changed=changed)
+        batch.path.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(batch.path)
+        self._enter(batch)
+        return batch
+
     def batches(self, table: str | None = None) -> list[Batch]:
         """The current batch of every table and day, ordered by table and day."""
         names = [table] if table else sorted(TABLES)
@@ -212,6 +255,10 @@ class Landing:
                 temporary.write_text(lines, encoding="utf-8")
         else:
             self._quarantine_path(batch).unlink(missing_ok=True)
+        self._enter(batch)
+
+    def _enter(self, batch: Batch) -> None:
+        """Make a batch current: what it names is whole on disk."""
         entry = (
             self._manifest(batch.table, batch.day) / f"{time.time_ns():020d}-{batch.batch_id}.json"
         )
@@ -325,11 +372,11 @@ def _check_control(
 
 
 def _sums(rows: pa.Table) -> dict[str, int]:
-    return {
-        name: int(pc.sum(rows.column(name)).as_py() or 0)
-        for name in rows.column_names
-        if name.endswith("_fen")
-    }
+    return {name: int(pc.sum(rows.column(name)).as_py() or 0) for name in _money(rows.column_names)}
+
+
+def _money(columns: Iterable[str]) -> list[str]:
+    return [name for name in columns if name.endswith("_fen")]
 
 
 def _digest(rows: pa.Table) -> str:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # what a command does not need, it does not wait for
     from pipeline.alerts import Alert, AlertStory
     from pipeline.build import BuildSummary, Progress
     from pipeline.doctor import Finding, Level
-    from pipeline.simulation import Score
+    from pipeline.reported import Reported
+from pipeline.simulation import Score
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SHOWN_DISAGREEMENTS = 5
@@ -214,6 +215,51 @@ def print_score(console: Console, score: Score) -> None:
             console.print(line(f"✗ {title}: {row.case_id} {row.leg} {row.divergence}"))
         if len(listed) > SHOWN_DISAGREEMENTS:
             console.print(line(f"✗ {title}: and {len(listed) - SHOWN_DISAGREEMENTS} more"))
+
+
+def print_reported(console: Console, told: Reported) -> None:
+    """A past run held against the newest: figures per line, causes, and the first changes."""
+    then, now = told.then, told.now
+    console.print(
+        line(
+            f"run {then.run_no}, as of {instant(then.as_of)}, against run {now.run_no},"
+            f" as of {instant(now.as_of)}: then → now",
+            "bold",
+        )
+    )
+    figures = Table("line", "loop", "legs", "refuted", "pending", "findings", "at stake", box=None)
+    for row in told.lines:
+        figures.add_row(
+            escape(row.business_line),
+            row.loop,
+            *(_then_now(pair) for pair in (row.legs, row.refuted, row.pending, row.divergences)),
+            " → ".join(yuan(fen) for fen in row.at_stake_fen),
+        )
+    console.print(figures)
+    if not told.causes:
+        console.print(line("nothing that was said then has changed"))
+        return
+    causes = Table("cause", "legs told otherwise", "after their day had closed", box=None)
+    for cause in told.causes:
+        causes.add_row(cause.cause, f"{cause.changes_count:,}", f"{cause.restated_count:,}")
+    console.print(causes)
+    for change in told.changes:
+        mark = "restated" if change.is_restatement else "changed"
+        before = _state(change.truth_before, change.divergence_before)
+        after = _state(change.truth_after or "no case", change.divergence_after)
+        source = f" [{change.cause_ref}]" if change.cause_ref else ""
+        console.print(
+            line(f"  {mark}: {change.case_id} {change.leg}: {before} → {after},"
+                 f" {change.cause}{source}")
+        )  # fmt: skip
+
+
+def _then_now(pair: tuple[int, int]) -> str:
+    return f"{pair[0]:,} → {pair[1]:,}"
+
+
+def _state(truth: str, divergence: str | None) -> str:
+    return truth if divergence in (None, "none") else f"{truth} ({divergence})"
 
 
 def print_rows(console: Console, result: duckdb.DuckDBPyConnection) -> None:

@@ -4,13 +4,14 @@ One writer at a time works on the build file. Readers see only the published fil
 replaced whole: whoever holds the old one open keeps reading the old one.
 """
 
+import hashlib
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +19,10 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.company import Company
+from pipeline.company.contracts import DEFAULT_TERMS
 from pipeline.errors import UntrustworthyError, WarehouseError
 from pipeline.landed import TABLES, Kind, LandedTable
-from pipeline.landing import Batch, Landing
+from pipeline.landing import Batch, Landing, Watermark
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 DBT = Path(sys.executable).with_name("dbt")
@@ -90,23 +92,10 @@ class Warehouse:
         `batch_id`), and the tables `batches`, `watermarks`, `loop_legs`, `interface_actors` and
         `company`, whose row counts are returned. All or nothing: dbt never sees half a manifest.
         """
-        batches = landing.batches()
-        connected = set(company.sources.tables)
         with self.open() as connection:
             connection.execute("begin")
             connection.execute("create schema if not exists landing")
-            for table in TABLES.values():
-                files = [b.path for b in batches if b.table == table.name and b.rows]
-                connection.execute(
-                    f"create or replace view landing.{table.name} as {_select_landed(table, files)}"
-                )
-            counted = {
-                "batches": _write_batches(connection, batches, connected),
-                "watermarks": _write_watermarks(connection, landing, connected),
-                "loop_legs": _write_loop_legs(connection, company),
-                "interface_actors": _write_interface_actors(connection, company),
-                "company": _write_company(connection, company),
-            }
+            counted = write_landed(connection, landing, company)
             connection.execute("commit")
         return counted
 
@@ -260,6 +249,36 @@ def _select_landed(table: LandedTable, files: Sequence[Path]) -> str:
     )
 
 
+def write_landed(
+    connection: duckdb.DuckDBPyConnection, landing: Landing, company: Company
+) -> dict[str, int]:
+    """Make the current batches readable in schema `landing`, with all that stands beside them."""
+    batches = landing.batches()
+    for table in TABLES.values():
+        files = [batch.path for batch in batches if batch.table == table.name and batch.rows]
+        connection.execute(
+            f"create or replace view landing.{table.name} as {_select_landed(table, files)}"
+        )
+    return write_declarations(connection, company, batches, landing.watermarks())
+
+
+def write_declarations(
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    batches: Sequence[Batch],
+    watermarks: Mapping[str, Watermark],
+) -> dict[str, int]:
+    """Write beside the landed tables what else the models read; return rows per table."""
+    connected = set(company.sources.tables)
+    return {
+        "batches": _write_batches(connection, batches, connected),
+        "watermarks": write_watermarks(connection, watermarks, connected),
+        "loop_legs": _write_loop_legs(connection, company),
+        "interface_actors": _write_interface_actors(connection, company),
+        "company": _write_company(connection, company, _digest_rules(connection)),
+    }
+
+
 def _write_batches(
     connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], connected: set[str]
 ) -> int:
@@ -268,20 +287,22 @@ def _write_batches(
         "batches",
         "table_name varchar, business_day date, batch_id varchar, connector varchar,"
         " row_count bigint, quarantined_count bigint, complete_until timestamp with time zone,"
-        " extracted_at timestamp with time zone, sha256 varchar, is_connected boolean",
+        " extracted_at timestamp with time zone, sha256 varchar, is_connected boolean,"
+        " revises varchar",
         [
             (b.table, b.day, b.batch_id, b.connector, b.rows, b.quarantined, b.complete_until,
-             b.extracted_at, b.sha256, b.table in connected)
+             b.extracted_at, b.sha256, b.table in connected, b.revises)
             for b in batches
         ],
     )  # fmt: skip
 
 
-def _write_watermarks(
-    connection: duckdb.DuckDBPyConnection, landing: Landing, connected: set[str]
+def write_watermarks(
+    connection: duckdb.DuckDBPyConnection,
+    watermarks: Mapping[str, Watermark],
+    connected: set[str],
 ) -> int:
     """One row per landed table that exists at all: a table without a row would not be judged."""
-    watermarks = landing.watermarks()
     return _write_table(
         connection,
         "watermarks",
@@ -300,13 +321,14 @@ def _write_watermarks(
 
 
 def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
-    """The legs of every contract; the default contract has no business line."""
-    loops = [*company.loops, company.default_loop()]
+    """The legs of every contract; the default contract of a loop has no business line."""
+    loops = [*company.loops, *(company.default_loop(loop) for loop in DEFAULT_TERMS)]
     return _write_table(
         connection,
         "loop_legs",
         "business_line varchar, loop varchar, leg varchar, leg_rank integer, is_mandatory boolean,"
-        " window_seconds bigint, late_after_seconds bigint, tolerance_fen bigint, owner varchar",
+        " window_seconds bigint, late_after_seconds bigint, tolerance_fen bigint, owner varchar,"
+        " target_closure double",
         [
             (
                 loop.business_line,
@@ -318,6 +340,7 @@ def _write_loop_legs(connection: duckdb.DuckDBPyConnection, company: Company) ->
                 leg.late_after and int(leg.late_after.total_seconds()),
                 leg.tolerance_fen,
                 leg.owner,
+                loop.target_closure,
             )
             for loop in loops
             for leg in loop.legs
@@ -338,13 +361,45 @@ def _write_interface_actors(connection: duckdb.DuckDBPyConnection, company: Comp
     )
 
 
-def _write_company(connection: duckdb.DuckDBPyConnection, company: Company) -> int:
+def _write_company(
+    connection: duckdb.DuckDBPyConnection, company: Company, rules_digest: str
+) -> int:
     return _write_table(
         connection,
         "company",
-        "name varchar, first_day date, last_day date",
-        [(company.name, company.first_day, company.last_day)],
+        "name varchar, first_day date, last_day date, shared_limit bigint, rules_digest varchar",
+        [
+            (
+                company.name,
+                company.first_day,
+                company.last_day,
+                company.identity.shared_limit,
+                rules_digest,
+            )
+        ],
     )
+
+
+def digest_models() -> str:
+    """SHA-256 over the name and content of every file of the dbt project that dbt reads."""
+    digest = hashlib.sha256()
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        within = path.relative_to(DBT_PROJECT)
+        if path.is_file() and within.parts[0] not in {"target", "logs"}:
+            digest.update(f"{within}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _digest_rules(connection: duckdb.DuckDBPyConnection) -> str:
+    """A digest of what cases are judged by: the dbt project, the contracts and the actors.
+
+    Where it is another than that of the run before, every case is judged anew.
+    """
+    digest = hashlib.sha256(digest_models().encode())
+    for table in ("loop_legs", "interface_actors"):
+        rows = connection.execute(f"from landing.{table} order by all").fetchall()
+        digest.update(repr((table, rows)).encode())
+    return digest.hexdigest()
 
 
 def _write_table(

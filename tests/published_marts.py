@@ -40,6 +40,9 @@ TABLES = {
     "has_checkout boolean, has_order_submit boolean, has_pay_start boolean, "
     "has_pay_success boolean, cases_count bigint, is_mature boolean, surface_converted boolean, "
     "verified_converted boolean, as_of timestamptz",
+    "fct_restatements": "case_id varchar, leg varchar, truth_before varchar, truth_after varchar, "
+    "divergence_before varchar, divergence_after varchar, cause varchar, cause_ref varchar, "
+    "restated_run bigint, restated_as_of timestamptz",
     "source_watermarks": "table_name varchar, is_connected boolean, complete_from timestamptz, "
     "complete_until timestamptz, batches_count bigint, rows_count bigint, "
     "quarantined_count bigint, as_of timestamptz",
@@ -120,6 +123,7 @@ def publish(
         "fct_divergences": [
             _divergence_row(case, item) for case in cases for item in case.divergences
         ],
+        "fct_restatements": [],
         "fct_sessions": list(sessions),
         "source_watermarks": list(watermarks),
         "rpt_bridge_daily": list(bridge),

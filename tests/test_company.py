@@ -71,8 +71,19 @@ def mistakes_of(folder: Path) -> list[str]:
 
 def test_the_template_company_has_no_mistake() -> None:
     template = load_company(Path(__file__).parents[1] / "company", environment={})
-    assert [loop.business_line for loop in template.loops] == ["flash_sale", "retail"]
+    assert {(loop.business_line, loop.loop) for loop in template.loops} == {
+        ("flash_sale", "order"), ("retail", "order"), ("retail", "aftersale"),
+        ("fitting", "booking"), ("membership", "member"),
+    }  # fmt: skip
     assert {leg.owner for loop in template.loops for leg in loop.legs[1:]} <= set(template.owners)
+
+
+def test_an_identifier_may_lead_to_three_people_unless_the_company_says_otherwise(
+    folder: Path,
+) -> None:
+    assert load(folder).identity.shared_limit == 3
+    change(folder / "company.yml", "first_day", "identity: {shared_limit: 5}\nfirst_day")
+    assert load(folder).identity.shared_limit == 5
 
 
 def test_paths_are_taken_from_the_company_folder(folder: Path) -> None:
@@ -135,6 +146,11 @@ def test_a_misspelt_leg_is_told_with_file_line_and_the_word_meant(folder: Path) 
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
+        ("company.yml", "first_day", "identity: {shared_limit: 0}\nfirst_day",
+         ["company.yml:2: identity.shared_limit: found '0', allowed: 1 or more"]),
+        ("company.yml", "first_day", "identity: {shared_limt: 5}\nfirst_day",
+         ["company.yml:2: identity.shared_limt: unknown key, allowed: shared_limit",
+          "did you mean 'shared_limit'?"]),
         ("company.yml", "first_day: 2026-03-01", "frist_day: 2026-03-01",
          ["company.yml:1: first_day: missing", "company.yml:2: frist_day: unknown key",
           "did you mean 'first_day'?"]),
@@ -184,7 +200,8 @@ def test_a_misspelt_leg_is_told_with_file_line_and_the_word_meant(folder: Path) 
         ("loops/retail.yml", "owner: finance", "owner: finanse",
          ["legs.booked.owner: found 'finanse', allowed: finance; did you mean 'finance'?"]),
         ("loops/retail.yml", "legs:", "loop: orders\nlegs:",
-         ["loops/retail.yml:2: loop: found 'orders', allowed: order; did you mean 'order'?"]),
+         ["loops/retail.yml:2: loop: found 'orders', allowed: order, booking, aftersale, member;",
+          "did you mean 'order'?"]),
         ("loops/retail.yml", "  fulfilled", "  submitted: {window: 1h}\n  fulfilled",
          ["loops/retail.yml:4: legs.submitted: found a time limit, allowed: none"]),
         ("owners.yml", "team: Finance", "tem: Finance",

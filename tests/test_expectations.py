@@ -6,7 +6,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from expectations import AGREEING, TRUSTWORTHY
+from expectations import AGREEING, TRUSTWORTHY, closure, depth
 from expectations.judging import (
     Expected,
     Judgement,
@@ -82,6 +82,54 @@ create table marts.rpt_conversion_daily as
         1000 as cases_count, 1000 as mature_cases_count, 1000 as claimed_count,
         1000 as evidenced_count, 1000 as claimed_and_evidenced_count, 999 as closed_count,
         1000 as mature_claimed_count, {AS_OF} as as_of;
+create table marts.dim_legs as
+    select 'retail' as business_line, 'order' as loop, leg, leg_rank, true as is_mandatory,
+        {AS_OF} as as_of
+    from (values ('paid', 2), ('booked', 3)) as legs (leg, leg_rank);
+create table marts.fct_checkouts as select session_id, as_of from marts.fct_sessions;
+create table marts.fct_reflows as select case_id, as_of from marts.fct_cases;
+create table marts.rpt_surface_trend as select 'retail' as business_line, {AS_OF} as as_of;
+create table marts.rpt_interfaces as select leg, as_of from marts.dim_legs;
+create table marts.rpt_closure_daily as
+    select
+        date '2026-10-01' as business_day, 'retail' as business_line, 'order' as loop,
+        'mini_program' as channel, 1000 as mature_cases_count, 1000 as mature_claimed_count,
+        999 as closed_count, 990 as closed_untouched_count, 6000 as hand_offs_count,
+        1 as broken_hand_offs_count, 999 as changes_count, 999 as changes_shown_count,
+        1100 as checkouts_count, 101 as interrupted_count, 80 as user_cancel_count,
+        20 as technical_count, 1 as backend_late_count, 0 as unknown_count,
+        {", ".join(f"0.5::double as {rate}" for rate in closure.RATES)}, {AS_OF} as as_of;
+create table marts.rpt_closure_legs_daily as
+    select business_day, as_of from marts.rpt_closure_daily;
+create table marts.rpt_closure_legs as
+    select
+        business_line, loop, leg, case leg when 'paid' then 1.0 else 0.999 end::double as pass_rate,
+        999 as passed_count, as_of
+    from marts.dim_legs;
+create table marts.rpt_closure as
+    select
+        'retail' as business_line, 'order' as loop, 1000 as mature_claimed_count,
+        999 as closed_count, 0.999::double as closure_rate, 0.99::double as closure_rate_untouched,
+        0.98::double as closure_rate_untouched_low, 0.995::double as closure_rate_untouched_high,
+        0.95::double as target_closure, 'proven' as target_status, false as is_smooth_but_shallow,
+        {AS_OF} as as_of;
+create table marts.rpt_depth_gates as
+    select
+        business_line, loop, leg, 'record_exists' as gate, true as is_by_lower_limit,
+        0.95::double as bar, 1000 as subjects_count, 0.999::double as rate,
+        0.994::double as lower_limit, 'proven' as status, 0 as cases_still_needed, as_of
+    from marts.dim_legs;
+create table marts.rpt_integration_depth as
+    select
+        business_line, loop, leg, is_mandatory, case leg when 'paid' then 4 else 3 end as level,
+        case leg when 'paid' then 2 else 3 end as level_proven,
+        {", ".join(f"0.5::double as {rate}" for rate in depth.RATES)}, as_of
+    from marts.dim_legs;
+create table marts.rpt_line_depth as
+    select 'retail' as business_line, 'order' as loop, 3 as level, 2 as level_proven,
+        {AS_OF} as as_of;
+create table marts.rpt_node_coverage as
+    select *, false as is_blind, null::varchar as blind_reason from marts.dim_legs;
 """
 
 # What an upstream defect would write, for each expectation that is there to catch it.
@@ -130,6 +178,35 @@ DEFECTS = {
     " set verified_conversion_high = 0.4",
     "parts_are_not_more_than_the_whole": "update marts.rpt_conversion_daily"
     " set closed_count = 1001",
+    "closure_days_exist": "delete from marts.rpt_closure_daily",
+    "a_closure_day_is_counted_once": "insert into marts.rpt_closure_daily"
+    " from marts.rpt_closure_daily",
+    "closure_rates_are_shares": "update marts.rpt_closure_daily set reflow_rate = 1.01",
+    "what_closes_was_claimed": "update marts.rpt_closure_daily set closed_untouched_count = 1000",
+    "an_interruption_has_one_cause": "update marts.rpt_closure_daily set technical_count = 21",
+    "closing_lines_exist": "delete from marts.rpt_closure",
+    "a_closing_line_is_counted_once": "insert into marts.rpt_closure from marts.rpt_closure",
+    "days_add_up_to_their_line": "update marts.rpt_closure_daily set closed_count = 998",
+    "legs_multiply_to_closure": "update marts.rpt_closure_legs set pass_rate = 0.998"
+    " where leg = 'paid'",
+    "limits_enclose_closure": "update marts.rpt_closure set closure_rate_untouched_low = 0.991",
+    "a_line_is_labelled": "update marts.rpt_closure set is_smooth_but_shallow = null",
+    "lines_close_as_their_contract_asks": "update marts.rpt_closure set target_status = 'not met'",
+    "rated_legs_exist": "delete from marts.rpt_integration_depth",
+    "a_leg_is_rated_once": "insert into marts.rpt_integration_depth"
+    " from marts.rpt_integration_depth",
+    "a_level_is_on_the_ladder": "update marts.rpt_integration_depth set level = 5",
+    "nothing_is_proven_that_is_not_observed": "update marts.rpt_integration_depth"
+    " set level_proven = 4 where leg = 'booked'",
+    "depth_rates_are_shares": "update marts.rpt_integration_depth set exists_rate_low = -0.01",
+    "every_leg_of_a_contract_is_rated": "delete from marts.rpt_integration_depth"
+    " where leg = 'paid'",
+    "a_gate_is_a_known_word": "update marts.rpt_depth_gates set gate = 'golden'",
+    "a_status_is_a_known_word": "update marts.rpt_depth_gates set status = 'likely'",
+    "a_gate_is_passed_by_its_figures": "update marts.rpt_depth_gates set lower_limit = 0.949",
+    "a_line_is_as_deep_as_its_least_deep_leg": "update marts.rpt_line_depth set level = 4",
+    "every_mandatory_leg_is_seen": "update marts.rpt_node_coverage set is_blind = true,"
+    " blind_reason = 'stale' where leg = 'paid'",
     "sessions_exist": "delete from marts.fct_sessions",
     "a_session_is_counted_once": "insert into marts.fct_sessions from marts.fct_sessions limit 1",
     "a_session_is_decided": "update marts.fct_sessions set started_at = null",

@@ -207,6 +207,6 @@ def test_the_template_tells_what_to_fill_in_and_loads_as_it_is(tmp_path: Path) -
     wanting = create_from_template(tmp_path / "shop")
     assert wanting == ["company.yml", "owners.yml", "scenarios.yml", "sources.yml"]
     shop = load_company(tmp_path / "shop", environment={})
-    assert {loop.business_line for loop in shop.loops} == {"retail", "flash_sale"}
+    assert {loop.loop for loop in shop.loops} == {"order", "booking", "aftersale", "member"}
     assert "# MINI_PROGRAM_SECRET=" in (tmp_path / "shop" / ".env").read_text()
     assert not (tmp_path / "shop" / "systems").exists()

@@ -20,7 +20,7 @@ from pipeline.sources import open_source
 from pipeline.warehouse import Warehouse
 from tests.oracle.drop import Hand, write_drop
 from tests.oracle.judge import CaseVerdict, judge
-from tests.oracle.worlds import Shape, World, build_world
+from tests.oracle.worlds import START, Shape, World, build_world
 
 WORLDS = {
     "a company that hands over everything, to the minute": (
@@ -75,7 +75,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def _judge(world: World) -> Mapping[str, CaseVerdict]:
-    return judge(world.rows, world.watermarks)
+    return judge(world.rows, world.watermarks, START)
 
 
 def _build(company: Company) -> Warehouse:

@@ -35,9 +35,10 @@ from pipeline.simulation import (
     score,
     simulate,
 )
-from pipeline.simulation.faults import FAULTS
+from pipeline.simulation.faults import ORDER_FAULTS
 from pipeline.simulation.keys import MERCHANT_KEY, read_private_key
 from pipeline.simulation.score import compare
+from pipeline.simulation.service_faults import AFTERSALE_FAULTS, BOOKING_FAULTS, MEMBER_FAULTS
 from pipeline.simulation.truth import TRUTH, Expected, read_truth
 from pipeline.simulation.wechat_books import read_books
 from pipeline.simulation.wechat_server import WechatServer
@@ -45,6 +46,7 @@ from pipeline.simulation.world import World, build_world
 from pipeline.sources import open_source
 from pipeline.warehouse import Warehouse
 
+FAULTS = (*ORDER_FAULTS, *BOOKING_FAULTS, *AFTERSALE_FAULTS, *MEMBER_FAULTS)
 SMALL = Options(seed=1, days=10, orders=600)
 VISITS = "/datacube/getweanalysisappiddailyvisittrend"
 ORDERS = "/wxa/sec/order/get_order_list"

@@ -33,7 +33,8 @@ def company(tmp_path: Path) -> Company:
         " interface_actors: [svc_bridge]}\n"
     )
     (folder / "loops" / "retail.yml").write_text(
-        "business_line: retail\nlegs: {booked: {late_after: 10m, tolerance_fen: 100}}\n"
+        "business_line: retail\ntarget_closure: 0.9\n"
+        "legs: {booked: {late_after: 10m, tolerance_fen: 100}}\n"
     )
     return load_company(folder, environment={"BIHUAN_HASH_KEY": "k" * 32})
 
@@ -153,14 +154,17 @@ def test_contracts_and_actors_are_read_as_tables(company: Company, landing: Land
     files.register(landing, company)
     with files.open() as connection:
         booked = connection.execute(
-            "select business_line, window_seconds, late_after_seconds, tolerance_fen"
-            " from landing.loop_legs where leg = 'booked' order by business_line nulls last"
+            "select business_line, window_seconds, late_after_seconds, tolerance_fen,"
+            " target_closure from landing.loop_legs where leg = 'booked'"
+            " order by business_line nulls last"
         ).fetchall()
         actors = connection.execute("from landing.interface_actors").fetchall()
-        told = connection.execute("from landing.company").fetchall()
-    assert booked == [("retail", 86400, 600, 100), (None, 86400, 1800, 0)]
+        told = connection.execute(
+            "select name, first_day, last_day, shared_limit from landing.company"
+        ).fetchall()
+    assert booked == [("retail", 86400, 600, 100, 0.9), (None, 86400, 1800, 0, 0.95)]
     assert actors == [("erp_orders", "svc_bridge")]
-    assert told == [("小店", date(2026, 10, 1), None)]
+    assert told == [("小店", date(2026, 10, 1), None, 3)]
 
 
 def test_what_is_published_is_the_marts_with_their_comments(built: Warehouse) -> None:

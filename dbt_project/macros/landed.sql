@@ -8,6 +8,8 @@
     Adds `source_ref`, which names the landed row as table/batch/key.
 -#}
 {% macro landed(table, key, instant=none, newest=none) -%}
+{#- What was touched is told from the rows as they were staged before: it must be told first. -#}
+-- depends_on: {{ ref('stg_landing__touched') }}
 source_rows as (
     select * from {{ source('landing', table) }}
 ),

@@ -7,6 +7,10 @@ with orders as (
     where state not in ('draft', 'cancelled')
 ),
 
+bookings as (
+    select * from {{ ref('int_order_bookings') }}
+),
+
 cases as (
     select * from {{ ref('fct_cases') }}
 ),
@@ -20,8 +24,8 @@ bridge_total as (
 orders_total as (
     select coalesce(sum(orders.amount_fen), 0) as total_fen
     from orders
-    inner join cases
-        on 'order:' || coalesce(orders.order_no, orders.erp_order_no) = cases.case_id
+    inner join bookings on orders.erp_order_no = bookings.erp_order_no
+    inner join cases on 'order:' || bookings.case_no = cases.case_id
 )
 
 select

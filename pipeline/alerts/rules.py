@@ -109,6 +109,10 @@ TABLES_OF_LEG: dict[str, tuple[str, ...]] = {
     "reflowed": ("tracking_events", "mp_orders", "erp_shipments"),
     "notified": ("messages", "erp_shipments"),
     "refunded": ("pay_bill", "erp_refunds"),
+    "confirmed": ("crm_appointments", "messages"),
+    "served": ("crm_appointments",),
+    "ticketed": ("crm_cases", "messages"),
+    "resolved": ("crm_cases",),
 }
 
 

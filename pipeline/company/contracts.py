@@ -85,6 +85,24 @@ DEFAULT_TERMS: dict[str, tuple[tuple[str, str | None, bool, str | None, str | No
         # Owed only where a refund is in the bill or in the ERP.
         ("refunded", "paid", False, "5d", "24h", "finance"),
     ),
+    "booking": (
+        ("submitted", None, True, None, None, "front_end"),
+        ("confirmed", "submitted", True, "24h", "30m", "crm_interface"),
+        # Its window runs from the slot, not from the confirmation.
+        ("served", "confirmed", True, "24h", None, "service"),
+        ("known", "submitted", True, "24h", None, "membership"),
+        ("notified", "confirmed", False, "24h", "1h", "messaging"),
+    ),
+    "aftersale": (
+        ("submitted", None, True, None, None, "front_end"),
+        ("ticketed", "submitted", True, "24h", "30m", "crm_interface"),
+        ("resolved", "ticketed", True, "7d", "72h", "service"),
+        ("notified", "resolved", False, "24h", "1h", "messaging"),
+    ),
+    "member": (
+        ("submitted", None, True, None, None, "front_end"),
+        ("known", "submitted", True, "24h", "30m", "membership"),
+    ),
 }
 
 

@@ -37,6 +37,12 @@ class Alerts(Settings):
     channels: tuple[AlertChannel, ...] = ()
 
 
+class Identity(Settings):
+    """How identifiers are told apart. One that leads to more people than the limit names nobody."""
+
+    shared_limit: int = Field(default=3, ge=1)
+
+
 class CompanyFile(Settings):
     """`company.yml`."""
 
@@ -48,6 +54,7 @@ class CompanyFile(Settings):
     data: Path = Path("data")
     retention_days: int = Field(default=1095, ge=1)
     hash_key_env: str = "BIHUAN_HASH_KEY"
+    identity: Identity = Identity()
     alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
@@ -93,6 +100,7 @@ class Company(BaseModel):
     costs: list[Cost]
     scenarios: dict[str, Any]
     pilots: dict[str, Any]
+    identity: Identity = Identity()
 
     _environment: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -157,11 +165,12 @@ def load_company(
         count = f"{len(mistakes)} mistake" + ("s" if len(mistakes) > 1 else "")
         raise ConfigurationError(f"{folder}: {count}", mistakes=mistakes)
     company = Company.model_validate(
-        settings.model_dump(exclude={"data", "alerts"})
+        settings.model_dump(exclude={"data", "identity", "alerts"})
         | company_parts
         | {
             "folder": folder,
             "data": (data or folder / settings.data.expanduser()).expanduser().resolve(),
+            "identity": settings.identity,
             "alerts": settings.alerts,
         }
     )

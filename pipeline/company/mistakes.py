@@ -224,6 +224,8 @@ def _explain(detail: dict[str, Any], document: Document, model: type[BaseModel])
     elif kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
         problem = f"found {found}, {suggest(str(detail['input']), words)}"
+    elif kind == "greater_than_equal":
+        problem = f"found {found}, allowed: {context['ge']} or more"
     elif kind == "value_error":
         problem = f"found {found}, {context['error']}"
     else:

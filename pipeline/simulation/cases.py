@@ -1,13 +1,14 @@
-"""One order case of the simulated company: every record that it leaves in any system, in order.
+"""The cases of the simulated company: what all loops share, and an order with all its records.
 
 A case is planned whole and healthy; `faults.py` then breaks it, and the systems write down what
 of it had happened by the end of the simulated period. Times are UTC, money is integer fen.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
+from typing import ClassVar
 
 from pipeline.landing import SHANGHAI
 from pipeline.simulation.people import Person
@@ -16,6 +17,8 @@ INTERFACE = "svc_miniprogram_bridge"
 FINANCE_INTERFACE = "svc_payment_bridge"
 WAREHOUSE_INTERFACE = "svc_warehouse"
 FEE_RATE = 0.006
+# Goods sold by weight have no list price: the amounts of such orders seldom come twice.
+WEIGHED_RATE = 0.06
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ LINES = (RETAIL, FLASH_SALE)
 
 @dataclass(frozen=True)
 class Made:
-    """Who made an ERP record: the account, and the source column where the ERP fills it."""
+    """Who made a record: the account, and the source column where the system fills it.
+
+    Written in the ERP's words; the CRM has words of its own for them.
+    """
 
     actor: str
     source: str | None = "API"
@@ -69,12 +75,16 @@ class Made:
 
 @dataclass
 class Payment:
-    """A payment in WeChat Pay. `order_fen` is gross of coupons."""
+    """A payment in WeChat Pay. `order_fen` is gross of coupons.
+
+    `number` is the payment's own where it is not the order's; then it may pay several orders.
+    """
 
     at: datetime
     transaction_id: str
     order_fen: int
     coupon_fen: int
+    number: str | None = None
 
     @property
     def settled_fen(self) -> int:
@@ -100,7 +110,8 @@ class Refund:
 class ErpOrder:
     """A sales order of the ERP; `channel` is canonical, the ERP has words of its own.
 
-    `typed_phone` is the buyer's phone as a clerk mistook it.
+    `order_no` is the front end's number as the ERP carries it, `typed_phone` the buyer's phone as
+    a clerk mistook it.
     """
 
     number: str
@@ -110,9 +121,10 @@ class ErpOrder:
     freight_fen: int
     discount_fen: int
     made: Made
+    order_no: str | None = None
     is_paid: bool = True
-    cancelled_at: datetime | None = None
     has_transaction: bool = True
+    cancelled_at: datetime | None = None
     typed_phone: str | None = None
 
 
@@ -138,6 +150,11 @@ class Shipment:
     delivered_at: datetime | None
     made: Made
     returned_at: datetime | None = None
+
+    @property
+    def tracking_no(self) -> str:
+        """The carrier's number, as the ERP and WeChat's order list both bear it."""
+        return f"SF{self.number.removeprefix('XSCKD')}"
 
 
 @dataclass
@@ -170,37 +187,60 @@ class View:
     shown: str
 
 
-@dataclass
-class Case:
-    """One attempted order and every record that it leaves."""
+@dataclass(kw_only=True)
+class Attempt:
+    """What a case of any loop has: its number, who began it where and when, what was said of it.
+
+    `variant` names the fault that was planted in it, or what is unusual about it and right.
+    """
+
+    loop: ClassVar[str]
 
     number: str
-    line: Line
+    business_line: str
     channel: str
     person: Person
     entered_at: datetime
     submitted_at: datetime
+    retried_at: datetime | None = None
+    has_front: bool = True
+    variant: str = ""
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def case_id(self) -> str:
+        return f"{self.loop}:{self.number}"
+
+
+@dataclass(kw_only=True)
+class Case(Attempt):
+    """One attempted order and every record that it leaves."""
+
+    loop = "order"
+
+    line: Line
     order_fen: int
     freight_fen: int
     coupon_fen: int
     claim_fen: int
     claimed_at: datetime | None = None
     failed_at: datetime | None = None
-    has_front: bool = True
-    variant: str = ""
     payment: Payment | None = None
     refunds: list[Refund] = field(default_factory=list)
     orders: list[ErpOrder] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     shipment: Shipment | None = None
+    later_shipments: list[Shipment] = field(default_factory=list)
     uploaded_at: datetime | None = None
     views: list[View] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
     credits: list[Credit] = field(default_factory=list)
+    has_lone_amount: bool = False
+    """Whether no other order is of its amount, as far around as one could be taken for it."""
 
     @property
-    def case_id(self) -> str:
-        return f"order:{self.number}"
+    def shipments(self) -> list[Shipment]:
+        """The delivery documents, that of the first parcel first."""
+        return [self.shipment, *self.later_shipments] if self.shipment else []
 
     @property
     def paid_at(self) -> datetime:
@@ -223,11 +263,14 @@ def plan_submit(
 ) -> Case:
     """A case up to the tap on "submit order"."""
     goods_fen = sum(random.choices(line.prices_fen, k=random.choice((1, 1, 1, 2, 2, 3))))
+    if random.random() < WEIGHED_RATE:
+        goods_fen += random.randrange(1_000, 40_000)
     freight_fen = random.choice(line.freights_fen)
     coupon_fen = random.choice(line.coupons_fen) if random.random() < line.coupon_rate else 0
     order_fen = goods_fen + freight_fen
     return Case(
         number=number,
+        business_line=line.name,
         line=line,
         channel=channel,
         person=person,
@@ -272,6 +315,7 @@ def plan_booking(case: Case, at: datetime, random: Random) -> None:
             freight_fen=case.freight_fen,
             discount_fen=case.coupon_fen,
             made=made,
+            order_no=case.number,
         )
     ]
     plan_receipt(case, at + _delay(case.line.receipt, random) + queue_for(random))
@@ -319,6 +363,48 @@ def plan_reflow(case: Case, random: Random) -> None:
     if delivered_at is not None and random.random() < 0.3:
         opened_at = delivered_at + timedelta(minutes=random.randint(5, 600))
         case.views.append(View(opened_at, "delivered"))
+
+
+def plan_later_parcel(case: Case, random: Random) -> None:
+    """A part of the order leaves with a parcel of its own, hours after the first."""
+    first = case.shipments[0]
+    shipped_at = case.shipped_at + timedelta(minutes=random.randint(90, 36 * 60))
+    number = len(case.shipments) + 1
+    case.later_shipments.append(
+        replace(
+            first,
+            number=f"{first.number}-{number}",
+            shipped_at=shipped_at,
+            delivered_at=shipped_at + timedelta(seconds=random.randint(20 * 3600, 90 * 3600)),
+        )
+    )
+    sent_at = shipped_at + _delay(case.line.notice, random)
+    case.messages.append(
+        Message(f"{case.number}-{number + 1}", "shipping_notice", shipped_at, sent_at, "success")
+    )
+
+
+def pay_under_other_number(cases: Sequence[Case], number: str) -> None:
+    """One payment, issued under a number of its own, pays one order or several of one buyer.
+
+    The first is paid already; the others come into its cart. The ERP orders name its transaction.
+    """
+    first, payment = cases[0], cases[0].payment
+    if payment is None or first.claimed_at is None:
+        raise ValueError(f"{first.case_id} was never paid")
+    shared = replace(
+        payment,
+        number=number,
+        order_fen=sum(case.order_fen for case in cases),
+        coupon_fen=sum(case.coupon_fen for case in cases),
+    )
+    for place, case in enumerate(cases):
+        case.payment, case.person, case.channel = shared, first.person, first.channel
+        case.entered_at = first.entered_at
+        case.submitted_at = first.submitted_at + timedelta(seconds=place)
+        case.failed_at, case.claimed_at = first.failed_at, first.claimed_at
+        notice = next(message for message in first.messages if message.node == "order_notice")
+        case.messages = [replace(notice, number=f"{case.number}-1")]
 
 
 def plan_refund(case: Case, at: datetime, fen: int, serial: int, *, posted_at: datetime) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from random import Random
+from typing import Generic, TypeVar
 
 from pipeline.landing import SHANGHAI
-from pipeline.simulation.cases import Case, Made
+from pipeline.simulation.cases import Attempt, Case, Made
 
 CLERKS = ("liu.yan", "zhou.min", "wang.fang", "chen.hao")
 SATURDAY = 5
+
+Listed = TypeVar("Listed", bound=Attempt, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,22 @@ class Rota:
 
 
 @dataclass(frozen=True)
-class Chore:
+class Chore(Generic[Listed]):
     """A list that is worked off by hand, and since when a case stands in it."""
 
     rota: Rota
-    listed_at: Callable[[Case], datetime]
+    listed_at: Callable[[Listed], datetime]
 
-    def sitting(self, case: Case) -> datetime:
+    def sitting(self, case: Listed) -> datetime:
         """The nominal start of the sitting that takes the case up."""
         return self.rota.sitting(self.listed_at(case))
 
 
-ORDER_LIST = Chore(Rota((time(9, 15), time(15, 30))), lambda case: case.paid_at)
-SHIPPING_LIST = Chore(Rota((time(9, 45), time(16, 0))), lambda case: case.booked_at)
-PAYMENT_BILL = Chore(Rota((time(10, 15),), is_day_after=True), lambda case: case.paid_at)
+ORDER_LIST = Chore[Case](Rota((time(9, 15), time(15, 30))), lambda case: case.paid_at)
+SHIPPING_LIST = Chore[Case](Rota((time(9, 45), time(16, 0))), lambda case: case.booked_at)
+PAYMENT_BILL = Chore[Case](Rota((time(10, 15),), is_day_after=True), lambda case: case.paid_at)
+BOOKING_LIST = Chore[Attempt](Rota((time(9, 30), time(14, 0))), lambda case: case.submitted_at)
+TICKET_LIST = Chore[Attempt](Rota((time(10, 0), time(15, 0))), lambda case: case.submitted_at)
 
 
 def is_weekend(at: datetime) -> bool:

@@ -84,7 +84,7 @@ def _order(world: World, order: ErpOrder, case: Case | None) -> Row:
     ordered_at = case.submitted_at if case else order.created_at
     payment = case.payment if case and order.is_paid and order.has_transaction else None
     return (
-        order.number, case.number if case else None, CHANNEL_WORDS[order.channel],
+        order.number, order.order_no, CHANNEL_WORDS[order.channel],
         case.line.name if case else "shop", case.person.customer_code if case else None,
         _typed_phone(case, order) if case else None, state, _local(ordered_at),
         _local(order.created_at), *_made(world, order.made), _local(modified_at),
@@ -98,11 +98,14 @@ def _order_state(world: World, order: ErpOrder, case: Case | None) -> tuple[str,
     if case is None:
         return "E", order.created_at
     reached = [("C" if order.is_paid else "B", order.created_at)]
-    if order is case.orders[0] and case.shipment is not None:
-        if case.shipment.shipped_at is not None:
-            reached.append(("D", case.shipment.shipped_at))
-        if case.shipment.delivered_at is not None:
-            reached.append(("E", case.shipment.delivered_at))
+    if order is case.orders[0]:
+        shipped = [shipment.shipped_at for shipment in case.shipments if shipment.shipped_at]
+        delivered = [shipment.delivered_at for shipment in case.shipments if shipment.delivered_at]
+        if shipped:
+            reached.append(("D", min(shipped)))
+        # Done is an order of which every parcel has arrived.
+        if delivered and len(delivered) == len(case.shipments):
+            reached.append(("E", max(delivered)))
     if order.cancelled_at is not None:
         reached.append(("F", order.cancelled_at))
     return [(state, at) for state, at in reached if at < world.end][-1]
@@ -128,9 +131,9 @@ def _receipts(world: World) -> Iterator[Row]:
 
 
 def _shipments(world: World) -> Iterator[Row]:
-    for case in world.cases:
-        shipment = case.shipment
-        if shipment is None or shipment.created_at >= world.end:
+    opened = ((case, shipment) for case in world.cases for shipment in case.shipments)
+    for case, shipment in opened:
+        if shipment.created_at >= world.end:
             continue
         reached = [("待发货", shipment.created_at)]
         if shipment.shipped_at is not None:
@@ -147,7 +150,7 @@ def _shipments(world: World) -> Iterator[Row]:
             shipment.number, case.orders[0].number, state,
             _local(shipment.shipped_at) if is_shipped and shipment.shipped_at else None,
             _local(shipment.created_at), _local(modified_at), *_made(world, shipment.made),
-            f"SF{case.number[1:]}" if is_shipped else None,
+            shipment.tracking_no if is_shipped else None,
         )  # fmt: skip
 
 

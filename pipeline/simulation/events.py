@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pipeline.simulation.cases import Case, Line
+from pipeline.simulation.cases import Attempt, Case
 from pipeline.simulation.people import APP_ID_OF_CHANNEL, Person
 from pipeline.simulation.world import World
 
@@ -22,7 +22,8 @@ NAMES = {
     "session_start": "launch", "page_view": "page", "product_view": "goods",
     "add_to_cart": "cart", "checkout_start": "checkout", "order_submit": "submitOrder",
     "pay_start": "payStart", "pay_success": "paySuccess", "pay_fail": "payFail",
-    "status_view": "orderStatus",
+    "status_view": "orderStatus", "booking_submit": "submitBooking",
+    "aftersale_submit": "submitService", "member_register": "register",
 }  # fmt: skip
 SHOWN_STATES = {"waiting": "待发货", "shipped": "已发货", "delivered": "已签收"}
 FUNNEL = ("session_start", "page_view", "product_view", "add_to_cart", "checkout_start")
@@ -31,6 +32,12 @@ PAGES = {
     "product_view": "pages/goods/detail", "add_to_cart": "pages/goods/detail",
     "checkout_start": "pages/order/confirm",
 }  # fmt: skip
+# What a case of the other loops is begun with, and on which page.
+SUBMITS = {
+    "booking": ("booking_submit", "pages/fitting/book"),
+    "aftersale": ("aftersale_submit", "pages/service/apply"),
+    "member": ("member_register", "pages/member/register"),
+}
 # Service-account menu, article and notice; recent; scan; search; shared card; subscription message.
 SCENES = (1035, 1058, 1043, 1089, 1001, 1047, 1011, 1053, 1007, 1008, 1107)
 
@@ -74,13 +81,17 @@ def _sessions(world: World, random: Random) -> Iterator[Iterator[Event]]:
             for number, view in enumerate(case.views, start=1):
                 yield _view_session(case, f"{case.number}V{number}", view.at, view.shown, random)
     for number, visit in enumerate(world.visits, start=1):
-        session = _Session(f"V{number:07d}", visit.line, visit.channel, visit.person, random)
+        session = _Session(f"V{number:07d}", visit.line.name, visit.channel, visit.person, random)
         yield session.steps(FUNNEL[: visit.steps], visit.started_at, timedelta(seconds=40))
+    services: list[Attempt] = [*world.bookings, *world.tickets, *world.registrations]
+    for attempt in services:
+        if attempt.has_front:
+            yield _service_session(attempt, random)
 
 
 def _order_session(case: Case, random: Random) -> Iterator[Event]:
     """From the first page to the payment, or to where the customer left."""
-    session = _Session(f"{case.number}S", case.line, case.channel, case.person, random)
+    session = _Session(f"{case.number}S", case.line.name, case.channel, case.person, random)
     pace = (case.submitted_at - case.entered_at) / (len(FUNNEL) + 1)
     yield from session.steps(FUNNEL, case.entered_at, pace)
     order = {"order_no": case.number, "amount": case.claim_fen}
@@ -95,11 +106,26 @@ def _order_session(case: Case, random: Random) -> Iterator[Event]:
         yield session.event("pay_success", case.claimed_at, "pages/pay/result", **order)
 
 
+def _service_session(case: Attempt, random: Random) -> Iterator[Event]:
+    """Two pages, and the submit of a booking, a ticket or a registration, or its retry.
+
+    A registration bears no number: it is known by the person's own.
+    """
+    session = _Session(f"{case.number}S", case.business_line, case.channel, case.person, random)
+    pace = (case.submitted_at - case.entered_at) / 3
+    yield from session.steps(FUNNEL[:2], case.entered_at, pace)
+    name, page = SUBMITS[case.loop]
+    number = {} if case.loop == "member" else {"order_no": case.number}
+    for at in (case.submitted_at, case.retried_at):
+        if at is not None:
+            yield session.event(name, at, page, **number)
+
+
 def _view_session(
     case: Case, session_id: str, at: datetime, shown: str, random: Random
 ) -> Iterator[Event]:
     """The customer comes back to see where the parcel is."""
-    session = _Session(session_id, case.line, case.channel, case.person, random)
+    session = _Session(session_id, case.line.name, case.channel, case.person, random)
     yield session.event("session_start", at - timedelta(seconds=8), "pages/index/index")
     yield session.event(
         "status_view", at, "pages/order/detail",
@@ -111,13 +137,13 @@ class _Session:
     """What all events of one session share."""
 
     def __init__(
-        self, session_id: str, line: Line, channel: str, person: Person, random: Random
+        self, session_id: str, line: str, channel: str, person: Person, random: Random
     ) -> None:
         identifiers = person.identifiers(channel)
         shared = {
             "sid": session_id,
             "platform": PLATFORMS[channel],
-            "biz": line.name,
+            "biz": line,
             "openid": identifiers.get("openid"),
             "unionid": identifiers.get("unionid"),
             "member": identifiers.get("member_no"),

@@ -1,29 +1,18 @@
-"""Which faults are planted, how often on each line, and from when on each can be judged.
+"""Which faults are planted in orders, how often on each line, and from when each can be judged.
 
 The rates are what the simulation knows and the pipeline must find out: retail is integrated in
-depth, flash_sale is as smooth on the surface and shallow below.
+depth, flash_sale is as smooth on the surface and shallow below. The faults of the other loops
+stand in `service_faults.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from random import Random
 
 from pipeline.simulation import sabotage
-from pipeline.simulation.cases import FLASH_SALE, LINES, RETAIL, Case
-from pipeline.simulation.clerks import (
-    ORDER_LIST,
-    PAYMENT_BILL,
-    SHIPPING_LIST,
-    Chore,
-    draw_size,
-    is_weekend,
-)
-from pipeline.simulation.sabotage import Bench
-from pipeline.simulation.truth import Expected
+from pipeline.simulation.cases import Case
+from pipeline.simulation.clerks import ORDER_LIST, PAYMENT_BILL, SHIPPING_LIST
+from pipeline.simulation.planting import Fault
 
-Act = Callable[[Case, Bench], None]
-Predicate = Callable[[Case], bool]
 Instant = Callable[[Case], datetime]
 
 
@@ -37,10 +26,6 @@ def _after_booking(hours: float) -> Instant:
 
 def _after_shipping(hours: float) -> Instant:
     return lambda case: case.shipped_at + timedelta(hours=hours)
-
-
-def _always(case: Case) -> bool:
-    return True
 
 
 def _is_plain(case: Case) -> bool:
@@ -65,6 +50,10 @@ def _has_odd_fen(case: Case) -> bool:
     return _is_plain(case) and 9 < case.order_fen % 100 < 91 and case.order_fen % 100 != fee_fen
 
 
+def _has_lone_amount(case: Case) -> bool:
+    return case.has_lone_amount
+
+
 def _is_mini_program(case: Case) -> bool:
     return case.channel == "mini_program"
 
@@ -73,31 +62,13 @@ def _whole_yuan(fen: int) -> int:
     return fen - fen % 100
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One kind of fault and the single divergence it must show as.
-
-    `settled` bounds the instant from which the finding is due, told on the healthy case. `retail`
-    and `flash_sale` are shares of the line's paid orders; `at_least` is how many even a small
-    company gets, on its shallow line first. What clerks do is done in sittings: `chore` is the
-    list that they work off.
-    """
-
-    name: str
-    leg: str
-    divergence: str
-    act: Act
-    settled: Instant
-    retail: float = 0.0
-    flash_sale: float = 0.006
-    at_least: int = 5
-    fits: Predicate = _always
-    sub_class: str | None = None
-    chore: Chore | None = None
-
-
-# A refund is moved by a day where it falls on the day without trade: hence 24 h more.
-_REFUND_SETTLED = 12 + 9 + 24 + 5 * 24 + 1
+# A refund is moved by a day where it falls on the day without trade: hence 24 h more. A sum is
+# wrong only once the window has passed after the last row of the larger side, on either side.
+_REFUNDED = 12 + 9 + 24
+_REFUND_SETTLED = _REFUNDED + 5 * 24 + 1
+_CREDIT_SETTLED = _REFUNDED + 5 + 5 * 24 + 1
+_RECEIVED = 6
+_RECEIPT_SETTLED = _RECEIVED + 48 + 1
 _WEEK = 7 * 24
 
 _MISSING = (
@@ -117,6 +88,10 @@ _MISSING = (
           sabotage.ship_nothing, _after_booking(_WEEK + 1), flash_sale=0.008),
     Fault("unknown_buyer", "known", "not_known",
           sabotage.know_nobody, _after_submit(25), retail=0.002, flash_sale=0.03),
+    Fault("buyer_known_twice", "known", "identity_conflict",
+          sabotage.know_twice, _after_submit(25), retail=0.001, flash_sale=0.012),
+    Fault("order_number_lost", "booked", "key_lost",
+          sabotage.lose_key, _after_submit(25), flash_sale=0.015, fits=_has_lone_amount),
     Fault("never_reflowed", "reflowed", "not_reflowed",
           sabotage.reflow_nothing, _after_shipping(25), retail=0.0015, flash_sale=0.03),
     Fault("reflowed_late", "reflowed", "late_reflow",
@@ -130,10 +105,11 @@ _MISSING = (
 _STATES = (
     Fault("booked_twice", "booked", "duplicate", sabotage.book_twice, _after_booking(6),
           retail=0.001),
-    Fault("received_twice", "received", "duplicate", sabotage.receive_twice, _after_booking(24),
+    Fault("received_twice", "received", "duplicate", sabotage.receive_twice,
+          _after_booking(_RECEIPT_SETTLED + 12),
           at_least=2, flash_sale=0.003),
     Fault("refund_posted_twice", "refunded", "duplicate", sabotage.post_refund_twice,
-          _after_booking(60), at_least=2, flash_sale=0.002),
+          _after_booking(_CREDIT_SETTLED + 6), at_least=2, flash_sale=0.002),
     Fault("cancelled_though_paid", "booked", "state_conflict", sabotage.cancel_paid_order,
           _after_booking(3 + 25), at_least=3),
     Fault("cancelled_though_shipped", "fulfilled", "state_conflict",
@@ -150,60 +126,62 @@ _STATES = (
 _AMOUNTS = (
     Fault("claim_in_yuan", "paid", "amount_mismatch",
           lambda case, bench: sabotage.claim_less(case, case.order_fen // 100),
-          _after_booking(1), flash_sale=0.002, at_least=1, fits=_is_whole_yuan, sub_class="unit"),
+          _after_booking(25), flash_sale=0.002, at_least=1, fits=_is_whole_yuan, sub_class="unit"),
     Fault("claim_net_of_coupon", "paid", "amount_mismatch",
           lambda case, bench: sabotage.claim_less(case, case.order_fen - case.coupon_fen),
-          _after_booking(1), flash_sale=0.003, at_least=1, fits=_has_coupon, sub_class="coupon"),
+          _after_booking(25), flash_sale=0.003, at_least=1, fits=_has_coupon, sub_class="coupon"),
     Fault("claim_without_freight", "paid", "amount_mismatch",
           lambda case, bench: sabotage.claim_less(case, case.order_fen - case.freight_fen),
-          _after_booking(1), flash_sale=0.003, at_least=1, fits=_has_freight_only,
+          _after_booking(25), flash_sale=0.003, at_least=1, fits=_has_freight_only,
           sub_class="freight"),
     Fault("claim_rounded", "paid", "amount_mismatch",
           lambda case, bench: sabotage.claim_less(case, _whole_yuan(case.order_fen)),
-          _after_booking(1), flash_sale=0.002, at_least=1, fits=_has_odd_fen,
+          _after_booking(25), flash_sale=0.002, at_least=1, fits=_has_odd_fen,
           sub_class="rounding"),
     Fault("claim_odd", "paid", "amount_mismatch",
           lambda case, bench: sabotage.claim_less(
               case, case.order_fen - sabotage.odd_difference(case, bench)),
-          _after_booking(1), flash_sale=0.003, at_least=1, sub_class="unexplained"),
+          _after_booking(25), flash_sale=0.003, at_least=1, sub_class="unexplained"),
     Fault("fen_booked_as_yuan", "booked", "amount_mismatch",
           lambda case, bench: sabotage.book_amount(case, case.order_fen * 100),
-          _after_booking(1), flash_sale=0.003, at_least=1, sub_class="unit"),
+          _after_booking(25), flash_sale=0.003, at_least=1, sub_class="unit"),
     Fault("booked_net_of_coupon", "booked", "amount_mismatch",
           lambda case, bench: sabotage.book_amount(case, case.order_fen - case.coupon_fen),
-          _after_booking(1), retail=0.001, flash_sale=0.008, at_least=1, fits=_has_coupon,
+          _after_booking(25), retail=0.001, flash_sale=0.008, at_least=1, fits=_has_coupon,
           sub_class="coupon"),
     Fault("booked_without_freight", "booked", "amount_mismatch",
           lambda case, bench: sabotage.book_amount(case, case.order_fen - case.freight_fen),
-          _after_booking(1), flash_sale=0.006, at_least=1, fits=_has_freight_only,
+          _after_booking(25), flash_sale=0.006, at_least=1, fits=_has_freight_only,
           sub_class="freight"),
     Fault("booked_rounded", "booked", "amount_mismatch",
           lambda case, bench: sabotage.book_amount(case, _whole_yuan(case.order_fen)),
-          _after_booking(1), flash_sale=0.005, at_least=1, fits=_has_odd_fen,
+          _after_booking(25), flash_sale=0.005, at_least=1, fits=_has_odd_fen,
           sub_class="rounding"),
     Fault("booked_odd", "booked", "amount_mismatch",
           lambda case, bench: sabotage.book_amount(
               case, case.order_fen + sabotage.odd_difference(case, bench)),
-          _after_booking(1), retail=0.0005, flash_sale=0.004, at_least=1,
+          _after_booking(25), retail=0.0005, flash_sale=0.004, at_least=1,
           sub_class="unexplained"),
     Fault("received_as_fen", "received", "amount_mismatch",
           lambda case, bench: sabotage.receive_amount(case, case.order_fen * 100),
-          _after_booking(49), flash_sale=0.002, at_least=1, sub_class="unit"),
+          _after_booking(_RECEIPT_SETTLED), flash_sale=0.002, at_least=1, sub_class="unit"),
     Fault("received_net_of_coupon", "received", "amount_mismatch",
           lambda case, bench: sabotage.receive_amount(case, case.order_fen - case.coupon_fen),
-          _after_booking(49), flash_sale=0.004, at_least=1, fits=_has_coupon,
+          _after_booking(_RECEIPT_SETTLED), flash_sale=0.004, at_least=1, fits=_has_coupon,
           sub_class="coupon"),
     Fault("received_net_of_fee", "received", "amount_mismatch",
           lambda case, bench: sabotage.receive_amount(
               case, case.order_fen - (case.payment.fee_fen if case.payment else 0)),
-          _after_booking(49), flash_sale=0.006, at_least=2, fits=_is_plain, sub_class="fee"),
+          _after_booking(_RECEIPT_SETTLED), flash_sale=0.006, at_least=2, fits=_is_plain,
+          sub_class="fee"),
     Fault("received_in_part", "received", "amount_mismatch",
           lambda case, bench: sabotage.receive_amount(case, case.order_fen // 2),
-          _after_booking(49), flash_sale=0.005, at_least=2, fits=_is_plain, sub_class="partial"),
+          _after_booking(_RECEIPT_SETTLED), flash_sale=0.005, at_least=2, fits=_is_plain,
+          sub_class="partial"),
     Fault("received_odd", "received", "amount_mismatch",
           lambda case, bench: sabotage.receive_amount(
               case, case.order_fen + sabotage.odd_difference(case, bench)),
-          _after_booking(49), flash_sale=0.003, at_least=1, sub_class="unexplained"),
+          _after_booking(_RECEIPT_SETTLED), flash_sale=0.003, at_least=1, sub_class="unexplained"),
     Fault("refund_posted_in_part", "refunded", "amount_mismatch",
           lambda case, bench: sabotage.post_refund_as(case, bench, lambda fen: fen // 2),
           _after_booking(_REFUND_SETTLED), flash_sale=0.003, at_least=1, fits=_is_plain,
@@ -216,7 +194,7 @@ _AMOUNTS = (
     Fault("refund_posted_odd", "refunded", "amount_mismatch",
           lambda case, bench: sabotage.post_refund_as(
               case, bench, lambda fen: fen + sabotage.odd_difference(case, bench)),
-          _after_booking(60), flash_sale=0.002, at_least=1, sub_class="unexplained"),
+          _after_booking(_CREDIT_SETTLED), flash_sale=0.002, at_least=1, sub_class="unexplained"),
 )  # fmt: skip
 
 _HANDS = (
@@ -247,83 +225,5 @@ _DELAYS = (
           _after_booking(12 + 9 + 24 + 61), at_least=2, flash_sale=0.002),
 )  # fmt: skip
 
-FAULTS = _MISSING + _STATES + _AMOUNTS + _HANDS + _DELAYS
-"""Every fault that can be planted; the class `late_reflow` is the lateness of `reflowed`."""
-
-
-def plant_faults(cases: Sequence[Case], end: datetime, bench: Bench) -> list[Expected]:
-    """Break healthy paid cases, one fault each, and return what must be found.
-
-    Only cases whose finding is due before `end` are broken: those after it stay pending. The
-    scarcest faults choose first, so that a short period still has some of each.
-    """
-    healthy = [case for case in cases if not case.variant]
-    counts = {line.name: sum(case.line is line for case in cases) for line in (RETAIL, FLASH_SALE)}
-    choices = [(fault, _open_to(fault, healthy, end)) for fault in FAULTS]
-    expected = []
-    for fault, fitting in sorted(choices, key=lambda choice: len(choice[1])):
-        unbroken = [case for case in fitting if not case.variant]
-        for case in _chosen(fault, unbroken, counts, bench.random):
-            fault.act(case, bench)
-            case.variant = fault.name
-            expected.append(
-                Expected(case.case_id, fault.leg, fault.divergence, fault.sub_class, fault.name)
-            )
-    return expected
-
-
-def _open_to(fault: Fault, cases: Sequence[Case], end: datetime) -> list[Case]:
-    return [case for case in cases if fault.fits(case) and fault.settled(case) <= end]
-
-
-def _chosen(
-    fault: Fault, cases: Sequence[Case], counts: dict[str, int], random: Random
-) -> list[Case]:
-    if fault.chore is not None:
-        return _gathered(fault, fault.chore, cases, counts, random)
-    shuffled = random.sample(cases, len(cases))
-    retail = [case for case in shuffled if case.line is RETAIL]
-    flash_sale = [case for case in shuffled if case.line is FLASH_SALE]
-    retail_count = round(fault.retail * counts[RETAIL.name])
-    flash_count = round(fault.flash_sale * counts[FLASH_SALE.name])
-    chosen = retail[:retail_count] + flash_sale[:flash_count]
-    spare = flash_sale[flash_count:] + retail[retail_count:]
-    return chosen + spare[: max(0, fault.at_least - len(chosen))]
-
-
-def _gathered(
-    fault: Fault, chore: Chore, cases: Sequence[Case], counts: dict[str, int], random: Random
-) -> list[Case]:
-    """Cases of a few sittings, most of them on weekdays; each sitting in the order of its list.
-
-    A clerk reads a list from the top, where the oldest entry stands, or in some lists the newest.
-    """
-    left = {line.name: round(getattr(fault, line.name) * counts[line.name]) for line in LINES}
-    left[FLASH_SALE.name] += max(0, fault.at_least - sum(left.values()))
-    waiting: dict[datetime, list[Case]] = {}
-    for case in cases:
-        waiting.setdefault(chore.sitting(case), []).append(case)
-    taken: dict[datetime, list[Case]] = {at: [] for at in waiting}
-    ranked = _busiest_first(waiting, random)
-    while any(left[case.line.name] for listed in waiting.values() for case in listed):
-        for at in ranked:
-            wanted = [case for case in waiting[at] if left[case.line.name]]
-            for case in random.sample(wanted, min(draw_size(random), len(wanted))):
-                if left[case.line.name]:
-                    left[case.line.name] -= 1
-                    waiting[at].remove(case)
-                    taken[at].append(case)
-    chosen = []
-    for at in sorted(taken):
-        listed = sorted(taken[at], key=lambda case: (chore.listed_at(case), case.number))
-        chosen += listed if random.random() < 0.7 else listed[::-1]
-    return chosen
-
-
-def _busiest_first(waiting: Mapping[datetime, Sequence[Case]], random: Random) -> list[datetime]:
-    """Sittings in an order of chance in which long lists and weekdays come early more often."""
-    rank = {
-        at: (is_weekend(at) and random.random() < 0.8, -(random.random() ** (1 / len(listed))))
-        for at, listed in waiting.items()
-    }
-    return sorted(waiting, key=lambda at: rank[at])
+ORDER_FAULTS: tuple[Fault[Case], ...] = _MISSING + _STATES + _AMOUNTS + _HANDS + _DELAYS
+"""Every fault that an order can bear; the class `late_reflow` is the lateness of `reflowed`."""

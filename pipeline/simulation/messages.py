@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.landing import SHANGHAI, business_day
-from pipeline.simulation.cases import Case, Message
+from pipeline.simulation.cases import Attempt, Message
 from pipeline.simulation.world import World
 
 RESULTS = {
@@ -15,7 +15,10 @@ RESULTS = {
     "freq_limit": "failed: freq limit",
     "not_sent": "unsent",
 }
-TEMPLATES = {"order_notice": "TM00015", "shipping_notice": "TM00505"}
+TEMPLATES = {
+    "order_notice": "TM00015", "shipping_notice": "TM00505", "service_confirm": "TM00701",
+    "refund_notice": "TM00430",
+}  # fmt: skip
 
 
 def write_messages(world: World, folder: Path) -> None:
@@ -24,7 +27,7 @@ def write_messages(world: World, folder: Path) -> None:
     lines: dict[str, list[str]] = {f"{day:%Y%m%d}": [] for day in world.options.business_days}
     planned = [
         (message, case)
-        for case in world.cases
+        for case in world.attempts
         for message in case.messages
         if message.due_at < world.end
     ]
@@ -36,7 +39,7 @@ def write_messages(world: World, folder: Path) -> None:
         (folder / f"messages-{day}.jsonl").write_text(text, encoding="utf-8")
 
 
-def _row(message: Message, case: Case, end: datetime) -> dict[str, str | None]:
+def _row(message: Message, case: Attempt, end: datetime) -> dict[str, str | None]:
     is_sent = message.sent_at is not None and message.sent_at < end
     is_settled = is_sent or message.sent_at is None
     at = message.sent_at or message.due_at
@@ -45,7 +48,7 @@ def _row(message: Message, case: Case, end: datetime) -> dict[str, str | None]:
         "type": "subscribe" if case.channel == "mini_program" else "template",
         "template": TEMPLATES[message.node],
         "touser": case.person.openid(case.channel),
-        "biz": case.line.name,
+        "biz": case.business_line,
         "order_no": case.number,
         "node": message.node,
         "plan_time": _stamp(message.due_at),

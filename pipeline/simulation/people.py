@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
+from typing import Literal
 
 from pipeline.landed import CHANNELS
 
@@ -37,6 +38,14 @@ IDENTIFIERS_OF_CHANNEL = {
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
+@dataclass(frozen=True)
+class Double:
+    """A second contact of one person in the CRM, and the identifier by which both are theirs."""
+
+    at: datetime
+    shared: Literal["phone", "unionid"]
+
+
 @dataclass
 class Person:
     """One human being. `contact_at` is when the CRM came to know them; None where it never does."""
@@ -51,10 +60,15 @@ class Person:
     contact_at: datetime | None = None
     contact_made_by: str = "svc_crm_sync"
     contact_made_via: str = "接口"
+    double: Double | None = None
 
     @property
     def contact_id(self) -> str:
         return f"HY{self.number:07d}"
+
+    def is_known(self, at: datetime) -> bool:
+        """Whether the CRM knew the person at an instant."""
+        return self.contact_at is not None and self.contact_at <= at
 
     def openid(self, channel: str) -> str:
         """The openid under the app that serves a channel."""
@@ -96,6 +110,12 @@ def enrol(person: Person, random: Random, at: datetime) -> None:
         person.contact_made_by, person.contact_made_via = random.choice(
             [("he.jing", "手工"), ("admin", "导入")]
         )
+
+
+def enrol_again(person: Person, random: Random, at: datetime) -> None:
+    """Make the CRM hold a second contact of a person, by the phone or by the union id."""
+    shared: Literal["phone", "unionid"] = random.choice(("phone", "unionid"))
+    person.double = Double(at.replace(microsecond=0), shared)
 
 
 def _code(random: Random, length: int) -> str:

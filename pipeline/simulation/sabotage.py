@@ -14,6 +14,7 @@ from pipeline.simulation.cases import (
     FINANCE_INTERFACE,
     INTERFACE,
     WAREHOUSE_INTERFACE,
+    Attempt,
     Case,
     Made,
     View,
@@ -32,7 +33,7 @@ from pipeline.simulation.clerks import (
     Desk,
     mistype,
 )
-from pipeline.simulation.people import Person
+from pipeline.simulation.people import Person, enrol, enrol_again
 
 FAILED_STATUSES = ("user_block", "system_failed", "freq_limit")
 
@@ -91,8 +92,13 @@ def ship_without_payment(case: Case, bench: Bench) -> None:
     case.messages = [message for message in case.messages if message.node == "shipping_notice"]
 
 
+def lose_events(case: Attempt, bench: Bench) -> None:
+    """Every system has the case but the tracker."""
+    case.has_front = False
+
+
 def lose_front_end(case: Case, bench: Bench) -> None:
-    """Every system has the order but the tracker."""
+    """As above, for an order: nor was its state ever shown."""
     case.has_front, case.views = False, []
 
 
@@ -107,9 +113,29 @@ def receive_nothing(case: Case, bench: Bench) -> None:
     case.receipts = []
 
 
-def know_nobody(case: Case, bench: Bench) -> None:
+def know_nobody(case: Attempt, bench: Bench) -> None:
     """The buyer is somebody whom the CRM never meets."""
     case.person = next(bench.strangers)
+
+
+def know_twice(case: Attempt, bench: Bench) -> None:
+    """The CRM holds two contacts of the buyer, who has nothing but this case.
+
+    Another case of the same buyer would be in conflict as well, and be a second finding.
+    """
+    case.person = next(bench.strangers)
+    enrol(case.person, bench.random, case.submitted_at + bench.hours(-200, 1.5))
+    enrol_again(case.person, bench.random, case.submitted_at + bench.hours(-100, 20))
+
+
+def lose_key(case: Case, bench: Bench) -> None:
+    """The interface books the order without the front end's number, or with one that it spoilt.
+
+    Nor does it hand over the transaction; amount, time and buyer alone tell whose order it is.
+    """
+    order, number = case.orders[0], case.number
+    order.order_no = bench.random.choice((None, number[1:], f"{number[0]}-{number[1:]}"))
+    order.has_transaction = False
 
 
 # Records that are there twice.
@@ -203,6 +229,17 @@ def refund_after_shipping(case: Case, bench: Bench, *, full: bool | None = None)
     plan_refund(case, at, fen, next(bench.serials), posted_at=posted_at)
 
 
+def refund_in_parts(case: Case, bench: Bench) -> None:
+    """Two or three refunds of a part each, as it should be: the ERP posts each within hours."""
+    ship_soon(case, bench)
+    at = case.shipped_at + bench.hours(3, 9)
+    for _ in range(bench.random.choice((2, 2, 3))):
+        posted_at = at + bench.hours(0.1, 5)
+        fen = max(100, case.order_fen // 5)
+        plan_refund(case, at, fen, next(bench.serials), posted_at=posted_at)
+        at += bench.hours(6, 30)
+
+
 def forget_refund(case: Case, bench: Bench) -> None:
     """Refunded in WeChat Pay, not in the ERP."""
     refund_after_shipping(case, bench)
@@ -246,18 +283,18 @@ def reflow_late(case: Case, bench: Bench) -> None:
         case.views.append(View(at, "shipped"))
 
 
-def notify_nothing(case: Case, bench: Bench) -> None:
-    """No shipping notice: none was planned, or it stands as not sent."""
+def notify_nothing(case: Attempt, bench: Bench) -> None:
+    """The last notice is missing: none was planned, or it stands as not sent."""
     notice = case.messages.pop()
     if bench.random.random() < 0.5:
         case.messages.append(replace(notice, sent_at=None, status="not_sent"))
 
 
-def fail_notice(case: Case, bench: Bench) -> None:
+def fail_notice(case: Attempt, bench: Bench) -> None:
     case.messages.append(replace(case.messages.pop(), status=bench.random.choice(FAILED_STATUSES)))
 
 
-def notify_late(case: Case, bench: Bench) -> None:
+def notify_late(case: Attempt, bench: Bench) -> None:
     notice = case.messages.pop()
     case.messages.append(replace(notice, sent_at=notice.due_at + bench.hours(1.5, 20)))
 

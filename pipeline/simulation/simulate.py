@@ -21,7 +21,7 @@ from pipeline.simulation.world import Options, World, build_world
 
 @dataclass(frozen=True)
 class Summary:
-    """What was simulated. `planted` counts divergences by class."""
+    """What was simulated; `cases` are orders. `planted` counts divergences by class."""
 
     company_folder: Path
     seed: int
@@ -31,6 +31,9 @@ class Summary:
     sessions: int
     events: int
     cases: int
+    bookings: int
+    tickets: int
+    registrations: int
     abandoned_cases: int
     paid_fen: int
     planted: Mapping[str, int]
@@ -88,11 +91,17 @@ def _summarise(company_folder: Path, world: World, events: Sequence[Event]) -> S
         sessions=len({event["sid"] for event in events}),
         events=len(events),
         cases=len(happened),
+        bookings=len(world.bookings),
+        tickets=len(world.tickets),
+        registrations=len(world.registrations),
         abandoned_cases=sum(case.variant == "abandoned" for case in happened),
+        # One payment may pay several orders.
         paid_fen=sum(
-            case.payment.order_fen
-            for case in happened
-            if case.payment is not None and case.payment.at < world.end
+            {
+                case.payment.transaction_id: case.payment.order_fen
+                for case in happened
+                if case.payment is not None and case.payment.at < world.end
+            }.values()
         ),
         planted=Counter(expected.divergence for expected in world.expected),
     )

@@ -14,13 +14,18 @@ TRUTH = Path("systems/truth.json")
 
 @dataclass(frozen=True, order=True)
 class Expected:
-    """One divergence that must be found. `sub_class` is told only of differing amounts."""
+    """One divergence that must be found. `sub_class` is told only of differing amounts.
+
+    `settled_at` bounds the instant from which it is due: sources that are known complete up to it
+    show the finding, whatever else is still to come.
+    """
 
     case_id: str
     leg: str
     divergence: str
     sub_class: str | None = None
     fault: str = ""
+    settled_at: str | None = None
 
 
 def write_truth(path: Path, expected: Iterable[Expected]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.landing import business_day
-from pipeline.simulation.cases import Case
+from pipeline.simulation.cases import Case, Payment
 from pipeline.simulation.events import Event
 from pipeline.simulation.people import APP_ID_OF_CHANNEL, MINI_PROGRAM_APP_ID
 from pipeline.simulation.world import FIRST_DAY, World
@@ -105,10 +105,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 def _bill(world: World) -> list[dict[str, Any]]:
     """One row per payment and refund, in no order that means anything, as WeChat Pay lists them."""
     rows = []
-    for case in world.cases:
-        payment = case.payment
-        if payment is None:
-            continue
+    for payment, case in _payments(world):
         shared = _shared(case) | {"transaction_id": payment.transaction_id}
         if payment.at < world.end:
             rows.append(shared | {
@@ -129,13 +126,22 @@ def _bill(world: World) -> list[dict[str, Any]]:
     return sorted(rows, key=_without_order)
 
 
+def _payments(world: World) -> list[tuple[Payment, Case]]:
+    """Every payment with the first case that it pays: one may pay several orders."""
+    first: dict[str, tuple[Payment, Case]] = {}
+    for case in world.cases:
+        if case.payment is not None:
+            first.setdefault(case.payment.transaction_id, (case.payment, case))
+    return list(first.values())
+
+
 def _without_order(row: Mapping[str, Any]) -> bytes:
     return sha256(f"{row['kind']} {row['order_no']}".encode()).digest()
 
 
 def _shared(case: Case) -> dict[str, Any]:
     return {
-        "order_no": case.number,
+        "order_no": _number(case),
         "app_id": APP_ID_OF_CHANNEL[case.channel],
         "openid": case.person.openid(case.channel),
         "trade_type": TRADE_TYPES[case.channel],
@@ -144,17 +150,22 @@ def _shared(case: Case) -> dict[str, Any]:
     }
 
 
+def _number(case: Case) -> str:
+    """The merchant's number of the payment: its own, else the order's."""
+    return (case.payment.number if case.payment else None) or case.number
+
+
 def _orders(world: World) -> list[dict[str, Any]]:
     """The orders paid inside the mini-program, as get_order_list gives them, by payment time."""
     paid = [
-        (case.payment, case)
-        for case in world.cases
-        if case.payment and case.payment.at < world.end and case.channel == "mini_program"
+        (payment, case)
+        for payment, case in _payments(world)
+        if payment.at < world.end and case.channel == "mini_program"
     ]
     return [
         {
             "transaction_id": payment.transaction_id,
-            "merchant_trade_no": case.number,
+            "merchant_trade_no": _number(case),
             "merchant_id": MERCHANT_ID,
             "sub_merchant_id": "",
             "description": GOODS[case.person.number % len(GOODS)],
@@ -184,14 +195,23 @@ def _order_state(case: Case, end: datetime) -> int:
 def _shipping(case: Case, end: datetime) -> dict[str, Any]:
     if case.uploaded_at is None or case.uploaded_at >= end:
         return {}
+    # A later parcel is uploaded as long after it left as the first was.
+    delay = case.uploaded_at - case.shipped_at
+    uploads = [
+        (shipment, shipment.shipped_at + delay)
+        for shipment in case.shipments
+        if shipment.shipped_at is not None
+    ]
+    uploaded = [(shipment, at) for shipment, at in uploads if at < end]
     return {
-        "delivery_mode": 1, "logistics_type": 1, "finish_shipping": True,
-        "finish_shipping_count": 1, "goods_desc": "咖啡器具",
+        "delivery_mode": 1 if len(uploads) == 1 else 2, "logistics_type": 1,
+        "finish_shipping": len(uploaded) == len(uploads),
+        "finish_shipping_count": len(uploaded), "goods_desc": "咖啡器具",
         "shipping_list": [{
-            "tracking_no": f"SF{case.number[1:]}", "express_company": "SF",
-            "goods_desc": "咖啡器具", "upload_time": int(case.uploaded_at.timestamp()),
+            "tracking_no": shipment.tracking_no, "express_company": "SF",
+            "goods_desc": "咖啡器具", "upload_time": int(at.timestamp()),
             "contact": {"consignor_contact": "189****1234", "receiver_contact": "177****5678"},
-        }],
+        } for shipment, at in uploaded],
     }  # fmt: skip
 
 

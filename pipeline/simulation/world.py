@@ -6,30 +6,56 @@ Everything follows from the options; no clock and no other chance is read.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 
 from pipeline.landing import SHANGHAI, business_day, day_end, day_start
+from pipeline.simulation.bookings import (
+    Appointment,
+    Booking,
+    plan_booked_slot,
+    plan_walk_in,
+    vary_booking_lawfully,
+)
 from pipeline.simulation.cases import (
     FLASH_SALE,
     INTERFACE,
     LINES,
+    Attempt,
     Case,
     ErpOrder,
     Line,
     Made,
     Receipt,
+    View,
     in_working_hours,
+    pay_under_other_number,
     plan_booking,
+    plan_later_parcel,
     plan_payment,
     plan_refund,
     plan_submit,
     stop_shipping,
 )
-from pipeline.simulation.faults import plant_faults
+from pipeline.simulation.faults import ORDER_FAULTS
 from pipeline.simulation.interface import Interface
-from pipeline.simulation.people import Person, enrol, meet_people
-from pipeline.simulation.sabotage import Bench, refund_after_shipping
+from pipeline.simulation.people import Person, enrol, enrol_again, meet_people
+from pipeline.simulation.planting import plant_faults
+from pipeline.simulation.registrations import (
+    REGISTERING_CHANNELS,
+    Registration,
+    plan_registration,
+    plan_return,
+)
+from pipeline.simulation.sabotage import Bench, refund_after_shipping, refund_in_parts
+from pipeline.simulation.service_faults import AFTERSALE_FAULTS, BOOKING_FAULTS, MEMBER_FAULTS
+from pipeline.simulation.tickets import (
+    Ticket,
+    TicketRecord,
+    plan_call,
+    plan_complaint,
+    vary_ticket_lawfully,
+)
 from pipeline.simulation.truth import Expected
 
 FIRST_DAY = date(2026, 10, 1)
@@ -43,12 +69,15 @@ HOUR_WEIGHTS = (
 class Options:
     """How large a company, over how many days. The same options give the same company.
 
-    With `hide_actors`, its back ends tell of no record who made it; all else is the same.
+    `fault_rate` None plants the faults at the company's own rates. A number is the share that is
+    broken of all cases, over all loops, of which a finding could be due before the end. With
+    `hide_actors`, its back ends tell of no record who made it; all else is the same.
     """
 
     seed: int = 1
     days: int = 30
     orders: int = 3000
+    fault_rate: float | None = None
     hide_actors: bool = False
 
     @property
@@ -78,17 +107,30 @@ class Visit:
 
 @dataclass
 class World:
-    """The whole company; what happens at or after `end` has not happened yet."""
+    """The whole company; what happens at or after `end` has not happened yet.
+
+    `cases` are the orders. Shop orders, walk-ins and calls never had a front end.
+    """
 
     options: Options
     start: datetime
     end: datetime
     cases: list[Case]
+    bookings: list[Booking]
+    tickets: list[Ticket]
+    registrations: list[Registration]
     visits: list[Visit]
     shop_orders: list[ErpOrder]
     shop_receipts: list[Receipt]
+    walk_ins: list[Appointment]
+    calls: list[TicketRecord]
     people: list[Person]
     expected: list[Expected] = field(default_factory=list)
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """The cases of all loops."""
+        return [*self.cases, *self.bookings, *self.tickets, *self.registrations]
 
 
 def build_world(options: Options) -> World:
@@ -107,20 +149,34 @@ def build_world(options: Options) -> World:
     unpaid = submits[options.orders :]
     for case in unpaid:
         _leave_unpaid(case, random)
-    bench = Bench(random, serials, met)
+    bench, rate = Bench(random, serials, met), options.fault_rate
     _vary_lawfully(paid, bench)
-    expected = plant_faults(paid, end, bench)
+    _mark_lone_amounts(submits)
+    expected = plant_faults(paid, ORDER_FAULTS, end, bench, rate)
     for case in paid:
         _move_refunds_off(options.closed_day, case)
-    cases = sorted(submits, key=lambda case: case.number)
-    _enrol_newcomers(cases, customers, random)
     visits = _visits(options, customers, met, random)
     shop_orders, shop_receipts = _shop_counter(options, random)
+
+    # The other loops have chances of their own, so that orders are the same without them.
+    service = Bench(Random(f"services {options.seed}"), serials, met)
+    bookings = _bookings(options, customers, service.random)
+    tickets = _tickets(options, customers, service.random)
+    registrations = _registrations(options, customers, met, service.random)
+    expected += plant_faults(bookings, BOOKING_FAULTS, end, service, rate)
+    expected += plant_faults(tickets, AFTERSALE_FAULTS, end, service, rate)
+    expected += plant_faults(registrations, MEMBER_FAULTS, end, service, rate)
+    walk_ins, calls = _counter_and_phone(options, service.random)
+
+    cases = sorted(submits, key=lambda case: case.number)
+    attempts: list[Attempt] = [*cases, *bookings, *tickets, *registrations]
+    _enrol_newcomers([*cases, *bookings, *tickets], customers, random)
     people = {person.number: person for person in customers}
-    people |= {case.person.number: case.person for case in cases}
+    people |= {attempt.person.number: attempt.person for attempt in attempts}
     return World(
-        options=options, start=start, end=end, cases=cases, visits=visits,
-        shop_orders=shop_orders, shop_receipts=shop_receipts,
+        options=options, start=start, end=end, cases=cases, bookings=bookings, tickets=tickets,
+        registrations=registrations, visits=visits, shop_orders=shop_orders,
+        shop_receipts=shop_receipts, walk_ins=walk_ins, calls=calls,
         people=[people[number] for number in sorted(people)], expected=expected,
     )  # fmt: skip
 
@@ -191,7 +247,7 @@ def _leave_unpaid(case: Case, random: Random) -> None:
             ErpOrder(
                 number=f"XSDD{case.number[1:]}", created_at=created_at, channel=case.channel,
                 fen=case.order_fen, freight_fen=case.freight_fen, discount_fen=case.coupon_fen,
-                made=Made(INTERFACE), is_paid=False,
+                made=Made(INTERFACE), order_no=case.number, is_paid=False,
                 cancelled_at=created_at + timedelta(minutes=30) if random.random() < 0.6 else None,
             )
         )  # fmt: skip
@@ -200,16 +256,12 @@ def _leave_unpaid(case: Case, random: Random) -> None:
 def _vary_lawfully(paid: Sequence[Case], bench: Bench) -> None:
     """What looks unusual and is right: refunds, parts, a payment the front end never showed."""
     random = bench.random
+    _pay_under_other_numbers(paid, bench)
     for case in paid:
+        if case.variant:
+            continue
         if random.random() < case.line.refund_rate:
-            if random.random() < 0.5:
-                _cancel_before_shipping(case, bench)
-                case.variant = "cancelled_and_refunded"
-            else:
-                refund_after_shipping(case, bench)
-                if case.refunds[0].fen == case.order_fen and random.random() < 0.5:
-                    _send_back(case)
-                case.variant = "refunded"
+            _refund_lawfully(case, bench)
         elif random.random() < 0.03:
             whole = case.receipts[0]
             part = Receipt(
@@ -219,9 +271,87 @@ def _vary_lawfully(paid: Sequence[Case], bench: Bench) -> None:
             whole.fen -= part.fen
             case.receipts.append(part)
             case.variant = "received_in_two_parts"
+        elif random.random() < 0.02:
+            for _ in range(random.choice((1, 1, 2))):
+                plan_later_parcel(case, random)
+            case.variant = "sent_in_parcels"
         elif random.random() < 0.008:
             case.claimed_at = None
             case.variant = "success_never_shown"
+        elif random.random() < 0.008:
+            _meet_again_later(case, bench)
+            case.variant = "met_again_later"
+
+
+def _refund_lawfully(case: Case, bench: Bench) -> None:
+    chance = bench.random.random()
+    if chance < 0.5:
+        _cancel_before_shipping(case, bench)
+        case.variant = "cancelled_and_refunded"
+    elif chance < 0.7:
+        refund_in_parts(case, bench)
+        case.variant = "refunded_in_parts"
+    else:
+        refund_after_shipping(case, bench)
+        if case.refunds[0].fen == case.order_fen and bench.random.random() < 0.5:
+            _send_back(case)
+        case.variant = "refunded"
+
+
+def _pay_under_other_numbers(paid: Sequence[Case], bench: Bench) -> None:
+    """A payment that has a number of its own pays one order, or the two or three of a cart.
+
+    The ERP names its transaction in each order, and its receipts are the parts of the payment:
+    rows of one receipt, or a receipt for each order.
+    """
+    random, met = bench.random, dict[tuple[date, str], list[Case]]()
+    for case in paid:
+        met.setdefault((business_day(case.submitted_at), case.line.name), []).append(case)
+    days = [cases for _, cases in sorted(met.items()) if len(cases) >= 3]
+    for serial in range(1, 1 + min(len(days), max(4, len(paid) // 200))):
+        of_day = days.pop(random.randrange(len(days)))
+        together = random.sample(of_day, (1, 2, 3)[serial % 3])
+        day = business_day(together[0].submitted_at)
+        pay_under_other_number(together, f"ZF{day:%Y%m%d}{serial:08d}")
+        for case in together:
+            wait = timedelta(seconds=random.randint(*case.line.booking))
+            plan_booking(case, case.paid_at + wait, random)
+            # WeChat's list knows the payment's number only: the customer sees the order's page.
+            seen_at = max(case.shipped_at, case.uploaded_at or case.shipped_at)
+            case.views.append(View(seen_at + timedelta(minutes=random.randint(2, 30)), "shipped"))
+            case.variant = "paid_under_other_number"
+        if random.random() < 0.6:
+            last = max((case.receipts[0] for case in together), key=lambda receipt: receipt.at)
+            for case in together:
+                case.receipts[0].number, case.receipts[0].at = last.number, last.at
+
+
+def _meet_again_later(case: Case, bench: Bench) -> None:
+    """The CRM makes a second contact of the buyer after the window of `known`: no conflict yet."""
+    case.person = next(bench.strangers)
+    enrol(case.person, bench.random, case.submitted_at + bench.hours(-200, 1.5))
+    enrol_again(case.person, bench.random, case.submitted_at + bench.hours(30, 90))
+
+
+# An order is sought for a day after its payment, and customers take minutes to pay.
+SOUGHT_AROUND = timedelta(hours=26)
+
+
+def _mark_lone_amounts(submits: Sequence[Case]) -> None:
+    """Find the orders whose amount no other order or payment has within the time around them."""
+    amounts = {(case.order_fen, case.submitted_at, case.number) for case in submits}
+    amounts |= {
+        (case.payment.order_fen, case.submitted_at, case.number)
+        for case in submits
+        if case.payment is not None
+    }
+    ranked = sorted(amounts)
+    crowded = set()
+    for (fen, at, number), (next_fen, next_at, next_number) in pairwise(ranked):
+        if fen == next_fen and next_at - at < SOUGHT_AROUND:
+            crowded |= {number, next_number}
+    for case in submits:
+        case.has_lone_amount = case.number not in crowded
 
 
 def _cancel_before_shipping(case: Case, bench: Bench) -> None:
@@ -244,19 +374,67 @@ def _send_back(case: Case) -> None:
 
 def _move_refunds_off(closed_day: date | None, case: Case) -> None:
     """What would be refunded on the day without trade is refunded, and posted, a day later."""
-    if all(business_day(refund.at) != closed_day for refund in case.refunds):
-        return
-    for refund in case.refunds:
-        refund.at += timedelta(days=1)
-    for credit in case.credits:
-        credit.at += timedelta(days=1)
-    for order in case.orders:
-        if order.cancelled_at is not None:
-            order.cancelled_at += timedelta(days=1)
+    while any(business_day(refund.at) == closed_day for refund in case.refunds):
+        for refund in case.refunds:
+            refund.at += timedelta(days=1)
+        for credit in case.credits:
+            credit.at += timedelta(days=1)
+        for order in case.orders:
+            if order.cancelled_at is not None:
+                order.cancelled_at += timedelta(days=1)
 
 
-def _enrol_newcomers(cases: Sequence[Case], customers: Sequence[Person], random: Random) -> None:
-    """The CRM meets a new buyer within an hour and a half of the first order."""
+def _bookings(options: Options, customers: Sequence[Person], random: Random) -> list[Booking]:
+    bookings = []
+    for serial, at in enumerate(_moments(options, max(60, options.orders // 8), random), start=1):
+        number = f"B{business_day(at):%Y%m%d}{serial:08d}"
+        person = random.choice(customers)
+        bookings.append(plan_booked_slot(number, _channel(random), person, at, random))
+    for booking in bookings:
+        vary_booking_lawfully(booking, random)
+    return bookings
+
+
+def _tickets(options: Options, customers: Sequence[Person], random: Random) -> list[Ticket]:
+    tickets = []
+    for serial, at in enumerate(_moments(options, max(60, options.orders // 8), random), start=1):
+        number = f"S{business_day(at):%Y%m%d}{serial:08d}"
+        person = random.choice(customers)
+        tickets.append(plan_complaint(number, _channel(random), person, at, random))
+    for ticket in tickets:
+        vary_ticket_lawfully(ticket, random)
+    return tickets
+
+
+def _registrations(
+    options: Options, customers: Sequence[Person], met: Iterator[Person], random: Random
+) -> list[Registration]:
+    """New people register; one in ten is a customer whom the CRM has known all along."""
+    moments = _moments(options, max(40, options.orders // 10), random)
+    known = [person for person in customers if person.contact_at is not None]
+    returning = iter(random.sample(known, min(len(known), len(moments))))
+    registrations = []
+    for at in moments:
+        channel = random.choice(REGISTERING_CHANNELS)
+        if random.random() < 0.1 and (person := next(returning, None)):
+            registrations.append(plan_return(channel, person, at))
+        else:
+            registrations.append(plan_registration(channel, next(met), at, random))
+    return registrations
+
+
+def _counter_and_phone(
+    options: Options, random: Random
+) -> tuple[list[Appointment], list[TicketRecord]]:
+    """Appointments made in the shop and tickets opened on the phone."""
+    moments = _moments(options, max(4, options.orders // 100), random, latest_hour=19)
+    walk_ins = [plan_walk_in(serial, at, random) for serial, at in enumerate(moments, start=1)]
+    calls = [plan_call(serial, at, random) for serial, at in enumerate(moments, start=1)]
+    return walk_ins, calls
+
+
+def _enrol_newcomers(cases: Sequence[Attempt], customers: Sequence[Person], random: Random) -> None:
+    """The CRM meets somebody new within an hour and a half of their first case."""
     numbers = {person.number for person in customers}
     first_at: dict[int, datetime] = {}
     for case in cases:

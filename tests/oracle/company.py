@@ -37,6 +37,10 @@ COLUMNS = {
     "created_by created_via",
     "crm_contacts": "contact_id unionid openid member_no phone customer_code source created_at "
     "updated_at created_by created_via",
+    "crm_appointments": "appointment_no booking_no contact_id business_line state slot_at "
+    "created_at updated_at created_by created_via",
+    "crm_cases": "crm_case_no ticket_no contact_id business_line state opened_at closed_at "
+    "created_by created_via",
 }
 CHANNELS = ("mini_program", "mini_program", "mini_program", "h5", "mobile_site", "app", "pc")
 BRIDGES = {
@@ -45,6 +49,8 @@ BRIDGES = {
     "erp_shipments": "wms-link",
     "erp_refunds": "bridge-cash",
     "crm_contacts": "member-sync",
+    "crm_appointments": "desk-link",
+    "crm_cases": "desk-link",
 }
 CLERKS = ("clerk.wang", "clerk.li", "小赵")
 

@@ -1,20 +1,31 @@
 """The verdict on every case: its divergences, first match first, and its flags.
 
-Built on truth.py, which says how to read the quotation marks. Left out: `identity_conflict`,
-`key_lost`, and the score of re-keying.
+Built on truth.py, which says how to read the quotation marks; the loops beside orders are judged
+in services.py. Left out: the score of re-keying.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from tests.oracle.records import CaseRecords, Gathered, Rows, Watermarks, interface_actors, visible
+from tests.oracle.records import (
+    SKEW,
+    CaseRecords,
+    Gathered,
+    Row,
+    Rows,
+    Watermarks,
+    interface_actors,
+    visible,
+)
+from tests.oracle.services import judge_services
 from tests.oracle.truth import (
     CONTRACT,
     FAILED_STATUSES,
     HOUR,
     PAID_STATES,
     CaseTruth,
+    CaseVerdict,
     LegVerdict,
     shipped,
     total,
@@ -23,31 +34,17 @@ from tests.oracle.truth import (
 Class = tuple[str, str | None, int | None]  # divergence, sub_class, amount at stake in fen
 
 
-@dataclass
-class CaseVerdict:
-    """One case: its legs in contract order, its flags and its open divergences."""
-
-    legs: dict[str, LegVerdict]
-    is_claimed: bool
-    is_abandoned: bool
-    is_backend_only: bool
-    is_mature: bool
-    is_closed: bool
-
-    @property
-    def divergences(self) -> set[tuple[str, str]]:
-        """(leg, divergence) of every leg "whose class is not `none`"."""
-        return {(leg.leg, leg.divergence) for leg in self.legs.values() if leg.divergence != "none"}
-
-
-def judge(rows: Rows, watermarks: Watermarks) -> dict[str, CaseVerdict]:
-    """Judge every case that the rows hold, by case id."""
-    gathered = Gathered(visible(rows, watermarks))
+def judge(rows: Rows, watermarks: Watermarks, first_day: datetime) -> dict[str, CaseVerdict]:
+    """Judge every case that the rows hold, by case id. `first_day`: the instant it begins."""
+    gathered = Gathered(visible(rows, watermarks), watermarks)
     actors = interface_actors(rows)
-    verdicts = {}
+    growing = grows(watermarks, first_day)
+    verdicts = judge_services(gathered, watermarks, actors, growing=growing)
     for case in gathered.cases():
-        contacts = gathered.people.contacts_of(case.identifiers)
-        truth = CaseTruth(case, contacts, watermarks, actors)
+        people = gathered.people
+        contacts = people.contacts_of(case.identifiers)
+        has_identifier = any(i not in people.shared for i in case.identifiers)
+        truth = CaseTruth(case, contacts, has_identifier, growing, watermarks, actors)
         for leg in truth.legs.values():
             _classify(truth, leg)
         verdicts[f"order:{case.number}"] = CaseVerdict(
@@ -61,12 +58,20 @@ def judge(rows: Rows, watermarks: Watermarks) -> dict[str, CaseVerdict]:
     return verdicts
 
 
+def grows(watermarks: Watermarks, first_day: datetime) -> bool:
+    """Whether pairs of identifiers go on coming after the first day."""
+    until = watermarks.get("identities")
+    return until is not None and until > first_day
+
+
 def _classify(truth: CaseTruth, leg: LegVerdict) -> None:
     """ "exactly one class per (case, leg) … First match wins, in this order"."""
     if leg.truth == "not_due" or truth.is_abandoned:
         return  # abandoned: "an interruption, not a divergence"
     rules: tuple[Callable[[CaseTruth, LegVerdict], Class | None], ...] = (
+        _identity_conflict,
         _duplicate,
+        _key_lost,
         _missing_side,
         _amount_mismatch,
         _state_conflict,
@@ -79,6 +84,26 @@ def _classify(truth: CaseTruth, leg: LegVerdict) -> None:
         if (found := rule(truth, leg)) is not None:
             leg.divergence, leg.sub_class, leg.amount_at_stake_fen = found
             return
+
+
+def _identity_conflict(truth: CaseTruth, leg: LegVerdict) -> Class | None:
+    """Rule 1: "the person's identifiers lead to more than one CRM contact"."""
+    return (
+        ("identity_conflict", None, None) if leg.leg == "known" and truth.is_in_conflict else None
+    )
+
+
+def _key_lost(truth: CaseTruth, leg: LegVerdict) -> Class | None:
+    """Rule 3: "matched by fallback, never silently"."""
+    if leg.leg == "booked" and truth.case.is_matched:
+        return "key_lost", None, truth.erp_fen
+    return None
+
+
+def _is_bill_known_past(truth: CaseTruth, rows: Sequence[Row], column: str, by: timedelta) -> bool:
+    """Read as: parts may still come, so the bill must be known past the other side's last row."""
+    until = truth.watermark("pay_bill")
+    return until is not None and until >= max(row[column] for row in rows) + by
 
 
 def _duplicate(truth: CaseTruth, leg: LegVerdict) -> Class | None:
@@ -95,6 +120,9 @@ def _duplicate(truth: CaseTruth, leg: LegVerdict) -> Class | None:
         "refunded": (truth.bill_refund_fen, case.erp_refunds),
     }.get(leg.leg, (None, []))
     amounts = [row["amount_fen"] for row in rows]
+    column = "received_at" if leg.leg == "received" else "posted_at"
+    if rows and not _is_bill_known_past(truth, rows, column, SKEW):
+        return None
     if due is not None and len(rows) > 1 and sum(amounts) > due and due in amounts:
         return "duplicate", None, sum(amounts) - due
     return None
@@ -131,10 +159,36 @@ def _amount_mismatch(truth: CaseTruth, leg: LegVerdict) -> Class | None:
     found, due = sides
     if found is None or due is None or found == due:
         return None
-    is_in_parts = leg.leg in ("received", "refunded")
-    if is_in_parts and found < due and not truth.is_window_over(leg.leg):
-        return None  # the other parts may still come
+    if not _is_sum_settled(truth, leg.leg, found, due):
+        return None
     return "amount_mismatch", _closing_term(truth.case, leg.leg, found, due), abs(found - due)
+
+
+def _is_sum_settled(truth: CaseTruth, name: str, found: int, due: int) -> bool:
+    """Read as: "a sum … that is too small, on either side" waits for its other parts."""
+    case, window = truth.case, CONTRACT[name].window or timedelta()
+    receipts_until = truth.watermark("erp_receipts")
+    refunds_until = truth.watermark("erp_refunds")
+    if name == "paid":
+        return found > due or truth.is_window_over("paid")
+    if name == "booked":
+        bill_until = truth.watermark("pay_bill")
+        if not case.payments:  # the bill may still say otherwise than the claim
+            end = (truth.legs[name].anchor or truth.base()) + window
+            return bill_until is None or bill_until >= end
+        is_short = due < found
+        return not is_short or _is_bill_known_past(truth, case.orders[:1], "created_at", window)
+    if name == "received" and found < due:
+        last_paid_at = max(row["happened_at"] for row in case.payments)
+        end = max(truth.legs[name].anchor or last_paid_at, last_paid_at) + window
+        return receipts_until is not None and receipts_until >= end
+    if name == "received":
+        return _is_bill_known_past(truth, case.receipts, "received_at", SKEW)
+    if found < due:
+        last_at = max(row["happened_at"] for row in case.bill_refunds)
+        return refunds_until is not None and refunds_until >= last_at + window
+    late_after = CONTRACT[name].late_after or window
+    return _is_bill_known_past(truth, case.erp_refunds, "posted_at", late_after)
 
 
 def _closing_term(case: CaseRecords, name: str, found: int, due: int) -> str:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tests.oracle.records import CaseRecords, Row, Watermarks
+from tests.oracle.records import SKEW, CaseRecords, Row, Watermarks, claim_of, submit_of
 
-SKEW = timedelta(seconds=120)  # "The window opens 120 s before the anchor (clock skew)"
 HOUR = timedelta(hours=1)
 
 
@@ -74,18 +73,39 @@ class LegVerdict:
     made_by: str = "unknown"
 
 
+@dataclass
+class CaseVerdict:
+    """One case: its legs in contract order, its flags and its open divergences."""
+
+    legs: dict[str, LegVerdict]
+    is_claimed: bool
+    is_abandoned: bool
+    is_backend_only: bool
+    is_mature: bool
+    is_closed: bool
+
+    @property
+    def divergences(self) -> set[tuple[str, str]]:
+        """(leg, divergence) of every leg "whose class is not `none`"."""
+        return {(leg.leg, leg.divergence) for leg in self.legs.values() if leg.divergence != "none"}
+
+
 class CaseTruth:
     """One case: who claims what, and the truth of each leg in `legs`."""
 
     def __init__(
         self,
         case: CaseRecords,
-        contacts: Sequence[Row],
+        contacts: Sequence[tuple[datetime, Row]],
+        has_identifier: bool,
+        growing_identities: bool,
         watermarks: Watermarks,
         actors: Mapping[str, frozenset[str]],
     ) -> None:
         self.case = case
         self.contacts = contacts
+        self.has_identifier = has_identifier
+        self.growing_identities = growing_identities
         self.watermarks = watermarks
         self.actors = actors
         self.legs = {name: LegVerdict(name) for name in CONTRACT}
@@ -93,8 +113,8 @@ class CaseTruth:
         self.is_claimed = any(event["event"] == "pay_success" for event in case.events)
         # "back-end records of a tracked channel exist; no front-end event does"
         self.is_backend_only = not case.events
-        self.claim_fen = _first_amount(case.events, "order_submit", "pay_success")
-        self.bill_fen = total(case.payments, "order_amount_fen")
+        self.claim_fen = claim_of(case.events)
+        self.bill_fen = case.paid_fen
         self.erp_fen = case.order["amount_fen"] if case.order else None
         self.bill_refund_fen = _refunds_in_bill(case.bill_refunds)
         self.is_abandoned = self._is_abandoned()
@@ -129,7 +149,7 @@ class CaseTruth:
             return False
         if case.payments or case.orders or case.receipts or shipped(case):
             return False
-        if case.bill_refunds or case.erp_refunds:
+        if case.bill_refunds or case.erp_refunds or case.awaits_match:
             return False
         end = self.base() + CONTRACT["paid"].window  # type: ignore[operator]
         return all(self.watermark(name) >= end for name in connected)  # type: ignore[operator]
@@ -138,9 +158,7 @@ class CaseTruth:
         """The claim, or "for a back-end-only case, the earliest record"."""
         case = self.case
         if case.events:
-            submits = [e for e in case.events if e["event"] == "order_submit"]
-            acts = [e for e in case.events if e["event"].startswith(("order_", "pay_"))]
-            first: datetime = (submits or acts or case.events)[0]["occurred_at"]
+            first: datetime = submit_of(case.events)["occurred_at"]
             return first
         earliest: datetime = min(
             row[column]
@@ -174,7 +192,7 @@ class CaseTruth:
             "erp_shipments",
             parcels,
         )
-        self._evidence("known", [r["created_at"] for r in self.contacts[:1]])
+        self._evidence("known", [since for since, _ in self.contacts[:1]])
         self._evidence("reflowed", self._reflow_times())
         self._evidence(
             "notified",
@@ -269,8 +287,16 @@ class CaseTruth:
         tables = CONTRACT[name].tables
         if name == "refunded":
             tables = ("erp_refunds",) if self.case.bill_refunds else ("pay_bill",)
+        if name == "known" and self.growing_identities:  # a link may still come
+            tables = (*tables, "identities")
         marks = [self.watermark(table) for table in tables]
         return None if None in marks else min(m for m in marks if m is not None)
+
+    @property
+    def is_in_conflict(self) -> bool:
+        """ "more than one CRM contact", as of the end of the window of `known`."""
+        end = self._anchor("known") + CONTRACT["known"].window  # type: ignore[operator]
+        return sum(since < end for since, _ in self.contacts) > 1
 
     def is_window_over(self, name: str) -> bool:
         """ "`judged_at >= anchor + window`"."""
@@ -282,6 +308,8 @@ class CaseTruth:
     def _truth(self, leg: LegVerdict) -> str:
         if self._is_not_due(leg.leg):
             return "not_due"
+        if leg.leg == "known" and self.is_in_conflict:
+            return "unverifiable"
         if leg.has_evidence:
             return "late" if self._is_late(leg) else "verified"
         before = [self.legs[name].truth for name in legs_before(leg.leg)]
@@ -291,16 +319,30 @@ class CaseTruth:
         if "refuted" in before or self.is_surface_only:
             return "refuted"
         leg.is_inherited = False  # "else it is judged by its own window and watermark"
-        judged_at = self.judged_at(leg.leg)
-        if judged_at is None or self._is_key_absent(leg.leg):
+        if self._is_cause_unverifiable(leg.leg) or self._is_key_absent(leg.leg):
             return "unverifiable"
-        if leg.leg == "submitted":  # nothing is claimed: the front end has the skew to say it
-            return "refuted" if judged_at >= self.base() + SKEW else "pending"
-        if not self.is_window_over(leg.leg):
-            return "pending"
-        if leg.leg == "known" and self.legs["booked"].truth == "pending":
-            return "pending"  # read as: the order may still bring the phone that the CRM knows
-        return "refuted"
+        if self.judged_at(leg.leg) is None:
+            return "unverifiable"
+        return "pending" if self._may_still_come(leg.leg) else "refuted"
+
+    def _is_open(self, leg: LegVerdict) -> bool:
+        """No evidence, and by its own window and watermark not refuted."""
+        if leg.has_evidence or leg.truth == "not_due":
+            return False
+        is_unknown = self.judged_at(leg.leg) is None or self._is_key_absent(leg.leg)
+        return is_unknown or self._may_still_come(leg.leg)
+
+    def _may_still_come(self, name: str) -> bool:
+        """ "no evidence, and `judged_at < anchor + window`", or more is needed to be sure."""
+        judged_at = self.judged_at(name)
+        if name == "submitted":  # nothing is claimed: the front end has the skew to say it
+            is_over = judged_at is not None and judged_at >= self.base() + SKEW
+            return self.case.is_held or not is_over
+        if name == "booked" and self.case.awaits_match:
+            return True
+        # read as: the order may still bring the phone that the CRM knows
+        is_awaited = name == "known" and self.legs["booked"].truth == "pending"
+        return is_awaited or not self.is_window_over(name)
 
     def _is_not_due(self, name: str) -> bool:
         """ "the leg is not owed"."""
@@ -325,8 +367,9 @@ class CaseTruth:
         contract = CONTRACT[leg.leg]
         if leg.at is None or contract.window is None:
             return False
-        causes = [self.legs[name].truth for name in legs_before(leg.leg)]
-        if leg.leg != "refunded" and {"pending", "unverifiable"} & set(causes):
+        if leg.leg != "refunded" and any(
+            self._is_open(self.legs[name]) for name in legs_before(leg.leg)
+        ):
             return False  # read as: its anchor is not known, and late data is no alarm
         lag = leg.at - self._anchor(leg.leg)  # "Lateness is evidence time minus anchor"
         if contract.late_after is not None:
@@ -335,12 +378,19 @@ class CaseTruth:
 
     def _is_key_absent(self, name: str) -> bool:
         """ "the key needed for the join is absent"."""
-        if name == "known":
-            return not self.case.identifiers
-        if name == "fulfilled":  # found by the ERP order, which nobody can look for
-            return self.case.order is None and self.legs["booked"].truth == "unverifiable"
-        # found by the order number, which the ERP order lacks
-        return not self.case.has_key and name not in ("submitted", "booked", "received")
+        return name == "known" and not self.has_identifier
+
+    def _is_cause_unverifiable(self, name: str) -> bool:
+        """Read as: what would make it due cannot be asked for, and nothing nearer shows it."""
+        if name not in ("fulfilled", "reflowed", "notified"):
+            return False
+        for before in legs_before(name):  # nearest first
+            leg = self.legs[before]
+            if leg.has_evidence:
+                return False
+            if leg.truth == "unverifiable" and before not in ("submitted", "paid"):
+                return True
+        return False
 
 
 def shipped(case: CaseRecords) -> list[Row]:
@@ -360,12 +410,3 @@ def _refunds_in_bill(rows: Sequence[Row]) -> int | None:
     amounts = [b if a is None else a for a, b in zip(asked, given, strict=True)]
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known else None
-
-
-def _first_amount(events: Sequence[Row], *kinds: str) -> int | None:
-    """The amount of the earliest event of the first kind that bears one."""
-    for kind in kinds:
-        for event in events:
-            if event["event"] == kind and event.get("amount_fen") is not None:
-                return int(event["amount_fen"])
-    return None

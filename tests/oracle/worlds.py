@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from tests.oracle import contradictions, omissions
+from tests.oracle.befallen import add_services
 from tests.oracle.company import HOUR, MINUTE, SECOND, Company, MutableRow, Order, row
 from tests.oracle.faults import FAULTS
 from tests.oracle.records import KEYS, watermarks_of_drop
@@ -31,6 +32,8 @@ EMPTIED = {
     "erp_shipments": "created_by created_via tracking_no",
     "erp_refunds": "created_by created_via",
     "crm_contacts": "unionid openid member_no phone customer_code source created_by created_via",
+    "crm_appointments": "contact_id business_line created_by created_via",
+    "crm_cases": "business_line created_by created_via",
 }
 
 
@@ -91,7 +94,13 @@ def build_world(seed: int, shape: Shape | None = None) -> World:
     }
     rows = {table: _as_exported(table, rows[table], exported.get(table, end)) for table in rows}
     if not shape.is_maker_told:
-        for table in ("erp_orders", "erp_receipts", "erp_shipments"):
+        for table in (
+            "erp_orders",
+            "erp_receipts",
+            "erp_shipments",
+            "crm_appointments",
+            "crm_cases",
+        ):
             for each in rows[table]:
                 each["created_via"] = None
     for table in rows:
@@ -101,6 +110,8 @@ def build_world(seed: int, shape: Shape | None = None) -> World:
     return World(kept, manifest)
 
 
+# Tables whose records somebody made, as the marts tell it.
+MADE = ("erp_orders", "erp_receipts", "erp_shipments", "crm_appointments", "crm_cases")
 _LAGS = (timedelta(), timedelta(), 10 * HOUR, 31 * HOUR + 7 * MINUTE)
 _APPEARS = {
     "tracking_events": "occurred_at",
@@ -113,6 +124,8 @@ _APPEARS = {
     "erp_shipments": "created_at",
     "erp_refunds": "posted_at",
     "crm_contacts": "created_at",
+    "crm_appointments": "created_at",
+    "crm_cases": "opened_at",
 }
 
 
@@ -161,39 +174,11 @@ def _browse(company: Company, rows: dict[str, list[MutableRow]], shape: Shape) -
 
 
 def _other_loops(company: Company, rows: dict[str, list[MutableRow]], shape: Shape) -> None:
-    """Bookings, tickets and members: numbers of other loops that must open no order case."""
-    for _ in range(shape.orders // 20):
-        at = START + company.between(timedelta(), timedelta(days=shape.days))
-        serial = company.next_number()
-        kind = company.random.choice(("booking_submit", "aftersale_submit", "member_register"))
-        number = f"{kind[:2].upper()}{serial:06d}"
-        for event in (kind, "status_view", "message_click"):
-            rows["tracking_events"].append(
-                row(
-                    "tracking_events",
-                    event_id=f"ev{company.next_number():08d}",
-                    event=event,
-                    occurred_at=at,
-                    channel="mini_program",
-                    session_id=f"o-{serial}",
-                    openid=f"oP-other{serial}",
-                    business_line=company.random.choice(shape.lines),
-                    case_no=number,
-                    shown_state="done" if event == "status_view" else None,
-                )
-            )
-        rows["messages"].append(
-            row(
-                "messages",
-                message_id=f"msg{company.next_number():08d}",
-                kind="template",
-                case_no=number,
-                node="service_confirm",
-                due_at=at,
-                sent_at=at + MINUTE,
-                status="success",
-            )
-        )
+    """Bookings, tickets and registrations, one for every four orders."""
+    for _ in range(shape.orders // 4):
+        at = START + company.between(HOUR, timedelta(days=shape.days))
+        line = company.random.choice(shape.lines)
+        add_services(company, rows, at, line, shape.fault_rate)
 
 
 def _empty_optional_columns(random: Random, rows: dict[str, list[MutableRow]], rate: float) -> None:
@@ -249,9 +234,21 @@ def _order_not_yet_done(each: MutableRow, at: datetime) -> None:
         each.update(state="paid", updated_at=max(each["created_at"], at - HOUR))
 
 
+def _appointment_not_yet_closed(each: MutableRow, at: datetime) -> None:
+    if each["updated_at"] >= at:
+        each.update(state="confirmed", updated_at=each["created_at"])
+
+
+def _ticket_not_yet_closed(each: MutableRow, at: datetime) -> None:
+    if each["closed_at"] is not None and each["closed_at"] >= at:
+        each.update(state="open", closed_at=None)
+
+
 _NOT_YET: dict[str, Callable[[MutableRow, datetime], None]] = {
     "erp_shipments": _parcel_not_yet_sent,
     "mp_orders": _shipment_not_yet_uploaded,
     "messages": _message_not_yet_sent,
     "erp_orders": _order_not_yet_done,
+    "crm_appointments": _appointment_not_yet_closed,
+    "crm_cases": _ticket_not_yet_closed,
 }

@@ -18,18 +18,16 @@ run as (
 identifiers as (
     select
         person_id,
-        count(*) as identifiers_count,
+        cast(sum(case when identifier like 'contact:%' then 0 else 1 end) as bigint)
+            as identifiers_count,
+        -- The contact itself is what the others lead to; it stands alone only where none does.
         min(
-            case split_part(identifier, ':', 1)
-                when 'unionid' then 1
-                when 'openid' then 2
-                when 'member_no' then 3
-                when 'phone' then 4
-                else 5
+            case
+                when identifier not like 'contact:%'
+                    then {{ match_tier_rank("split_part(identifier, ':', 1)") }}
             end
         ) as tier_rank
     from people
-    where identifier not like 'contact:%'
     group by person_id
 ),
 
@@ -49,12 +47,12 @@ joined as (
         identifiers.identifiers_count,
         contacts.person_id is not null as is_known_to_crm,
         coalesce(contacts.contacts_count, 0) as contacts_count,
-        case identifiers.tier_rank
-            when 1 then 'unionid'
-            when 2 then 'openid'
-            when 3 then 'member_no'
-            when 4 then 'phone'
-            else 'customer_code'
+        case
+            when identifiers.tier_rank is null then 'contact'
+            {%- for tier in match_tiers() %}
+                when identifiers.tier_rank = {{ loop.index }} then '{{ tier }}'
+            {%- endfor %}
+            else 'other'
         end as match_tier,
         run.as_of
     from identifiers

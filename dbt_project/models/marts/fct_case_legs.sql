@@ -1,5 +1,5 @@
 with legs as (
-    select * from {{ ref('int_order_legs__classified') }}
+    select * from {{ ref('int_legs__classified') }}
 ),
 
 run as (
@@ -21,6 +21,7 @@ stamped as (
         legs.divergence,
         legs.sub_class,
         legs.made_by,
+        legs.match_tier,
         legs.claim_at,
         legs.evidence_at,
         legs.due_at,

@@ -1,17 +1,25 @@
 with cases as (
-    select * from {{ ref('int_order_cases') }}
+    select * from {{ ref('int_cases') }}
 ),
 
 legs as (
-    select * from {{ ref('int_order_legs__classified') }}
+    select * from {{ ref('int_legs__classified') }}
 ),
 
 contacts as (
-    select * from {{ ref('int_order_contacts') }}
+    select * from {{ ref('int_case_contacts') }}
 ),
 
 sessions as (
     select * from {{ ref('int_sessions') }}
+),
+
+-- The leg by which the back end records the case itself.
+leg_records as (
+    select
+        loop,
+        leg
+    from {{ ref('leg_records') }}
 ),
 
 run as (
@@ -37,39 +45,51 @@ first_broken as (
 -- A leg that is not owed stands in no case's way.
 totals as (
     select
-        case_id,
+        legs.case_id,
         min(
             case
-                when is_mandatory and truth not in ('verified', 'late', 'not_due') then 0 else 1
+                when
+                    legs.is_mandatory and legs.truth not in ('verified', 'late', 'not_due')
+                    then 0
+                else 1
             end
         ) = 1 as has_all_mandatory,
-        min(case when is_mandatory and not is_window_passed then 0 else 1 end) = 1
+        min(case when legs.is_mandatory and not legs.is_window_passed then 0 else 1 end) = 1
             as has_all_windows_passed,
-        max(case when is_mandatory and truth in ('pending', 'unverifiable') then 1 else 0 end) = 1
+        max(
+            case
+                when legs.is_mandatory and legs.truth in ('pending', 'unverifiable') then 1 else 0
+            end
+        )
+        = 1
             as has_unknown,
-        max(case when is_mandatory and truth = 'refuted' then 1 else 0 end) = 1 as has_refuted,
-        max(case when made_by = 'human' then 1 else 0 end) = 1 as is_touched,
-        cast(sum(case when truth in ('verified', 'late') then 1 else 0 end) as bigint)
+        max(case when legs.is_mandatory and legs.truth = 'refuted' then 1 else 0 end)
+        = 1 as has_refuted,
+        max(case when legs.made_by = 'human' then 1 else 0 end) = 1 as is_touched,
+        cast(sum(case when legs.truth in ('verified', 'late') then 1 else 0 end) as bigint)
             as legs_verified,
-        max(case when leg = 'booked' and has_evidence then 1 else 0 end) = 1 as is_booked,
+        max(case when leg_records.leg is not null and legs.has_evidence then 1 else 0 end) = 1
+            as is_recorded,
         max(
             case
                 when
-                    leg = 'booked' and truth = 'verified' and made_by <> 'human'
-                    and divergence = 'none'
+                    leg_records.leg is not null and legs.truth = 'verified'
+                    and legs.made_by <> 'human' and legs.divergence = 'none'
                     then 1
                 else 0
             end
-        ) = 1 as is_booked_cleanly,
-        max(case when leg = 'reflowed' and truth = 'verified' then 1 else 0 end) = 1 as is_reflowed
+        ) = 1 as is_recorded_cleanly,
+        max(case when legs.leg = 'reflowed' and legs.truth = 'verified' then 1 else 0 end) = 1
+            as is_reflowed
     from legs
-    group by case_id
+    left join leg_records on legs.loop = leg_records.loop and legs.leg = leg_records.leg
+    group by legs.case_id
 ),
 
 joined as (
     select
         cases.case_id,
-        'order' as loop,
+        cases.loop,
         cases.business_line,
         cases.channel,
         cases.entered_at,
@@ -78,8 +98,7 @@ joined as (
         sessions.entry_scene,
         sessions.entry_group,
         cases.session_id,
-        coalesce(cases.claim_amount_fen, cases.paid_amount_fen, cases.booked_amount_fen)
-            as amount_fen,
+        cases.amount_fen,
         cases.is_claimed,
         cases.is_abandoned,
         cases.is_backend_only,
@@ -94,8 +113,8 @@ joined as (
         first_broken.leg as first_broken_leg,
         totals.legs_verified,
         case
-            when not totals.is_booked then 0
-            when not totals.is_booked_cleanly then 1
+            when not totals.is_recorded then 0
+            when not totals.is_recorded_cleanly then 1
             when not totals.is_reflowed then 2
             else 3
         end as depth,

@@ -17,17 +17,24 @@ run as (
     select * from {{ ref('int_run__as_of') }}
 ),
 
+acts as (
+    select * from {{ ref('int_conversion_loops') }}
+),
+
 session_cases as (
     select
-        session_id,
-        business_line,
+        cases.session_id,
+        cases.business_line,
         count(*) as cases_count,
-        min(case when is_mature then 1 else 0 end) = 1 as is_mature,
-        max(case when verified_converted then 1 else 0 end) = 1 as verified_converted,
-        max(case when is_unknown then 1 else 0 end) = 1 as is_unknown
+        max(case when cases.loop <> 'order' and cases.is_claimed then 1 else 0 end) = 1
+            as is_claimed,
+        min(case when cases.is_mature then 1 else 0 end) = 1 as is_mature,
+        max(case when cases.verified_converted then 1 else 0 end) = 1 as verified_converted,
+        max(case when cases.is_unknown then 1 else 0 end) = 1 as is_unknown
     from cases
-    where session_id is not null
-    group by session_id, business_line
+    inner join acts on cases.business_line = acts.business_line and cases.loop = acts.loop
+    where cases.session_id is not null
+    group by cases.session_id, cases.business_line
 ),
 
 -- A session that opened no case is settled a day later: its payment window has passed too.
@@ -53,7 +60,7 @@ joined as (
             session_cases.is_mature,
             tracking.complete_until >= {{ add_seconds('sessions.started_at', settle_seconds) }}
         ) as is_mature,
-        sessions.has_pay_success as surface_converted,
+        sessions.has_pay_success or coalesce(session_cases.is_claimed, false) as surface_converted,
         coalesce(session_cases.verified_converted, false) as verified_converted,
         coalesce(session_cases.is_unknown, false)
         and not coalesce(session_cases.verified_converted, false) as is_unknown,

@@ -2,22 +2,49 @@ with sessions as (
     select * from {{ ref('fct_sessions') }}
 ),
 
-cases as (
+all_cases as (
     select * from {{ ref('fct_cases') }}
+),
+
+acts as (
+    select * from {{ ref('int_conversion_loops') }}
+),
+
+-- A ticket is no conversion: it is told with the closure of its own loop.
+cases as (
+    select all_cases.*
+    from all_cases
+    inner join acts
+        on all_cases.business_line = acts.business_line and all_cases.loop = acts.loop
 ),
 
 legs as (
     select * from {{ ref('fct_case_legs') }}
 ),
 
+leg_records as (
+    select * from {{ ref('leg_records') }}
+),
+
 run as (
     select * from {{ ref('int_run__as_of') }}
 ),
 
--- A case is evidenced where a record of money or goods answers it.
+-- By which kind of identifier the CRM knows the buyer, where it does.
+matched as (
+    select
+        case_id,
+        match_tier
+    from legs
+    where leg = 'known' and truth in ('verified', 'late')
+),
+
+-- A case is evidenced where the bill or the back end's own record of it answers.
 evidenced as (
-    select distinct case_id from legs
-    where leg in ('paid', 'booked') and has_evidence
+    select distinct legs.case_id
+    from legs
+    left join leg_records on legs.loop = leg_records.loop and legs.leg = leg_records.leg
+    where legs.has_evidence and (legs.leg = 'paid' or leg_records.leg is not null)
 ),
 
 session_days as (
@@ -36,7 +63,7 @@ session_days as (
             case
                 when
                     is_mature and (has_checkout or has_pay_start)
-                    and not has_pay_success and not verified_converted
+                    and not surface_converted and not verified_converted
                     then 1
                 else 0
             end
@@ -64,9 +91,11 @@ case_days as (
         sum(case when cases.is_mature and cases.is_claimed then cases.amount_fen else 0 end)
             as mature_claimed_fen,
         sum(case when cases.is_mature and cases.is_closed then cases.amount_fen else 0 end)
-            as closed_fen
+            as closed_fen,
+        {{ match_tier_shares('matched.match_tier') }}
     from cases
     left join evidenced on cases.case_id = evidenced.case_id
+    left join matched on cases.case_id = matched.case_id
     group by cases.business_day, cases.business_line, cases.channel
 ),
 
@@ -105,7 +134,12 @@ counted as (
         coalesce(case_days.closed_count, 0) as closed_count,
         coalesce(case_days.closed_untouched_count, 0) as closed_untouched_count,
         coalesce(case_days.mature_claimed_fen, 0) as mature_claimed_fen,
-        coalesce(case_days.closed_fen, 0) as closed_fen
+        coalesce(case_days.closed_fen, 0) as closed_fen,
+        case_days.unionid_share,
+        case_days.openid_share,
+        case_days.member_no_share,
+        case_days.phone_share,
+        case_days.customer_code_share
     from cells
     left join session_days
         on
@@ -156,6 +190,11 @@ rated as (
             as closure_rate_untouched,
         {{ rate('counted.closed_fen', 'counted.mature_claimed_fen') }} as closure_rate_money,
         {{ rate('counted.interrupted_count', 'counted.reached_count') }} as interruption_rate,
+        counted.unionid_share,
+        counted.openid_share,
+        counted.member_no_share,
+        counted.phone_share,
+        counted.customer_code_share,
         run.as_of
     from counted
     cross join run

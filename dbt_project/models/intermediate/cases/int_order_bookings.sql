@@ -1,22 +1,26 @@
-with orders as (
-    select * from {{ ref('stg_erp__orders') }}
+{{ config(
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__matched)'
+    ]
+) }}
+
+with keyed as (
+    select * from {{ ref('int_order_bookings__keyed') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
-claims as (
-    select * from {{ ref('int_order_claims') }}
+matches as (
+    select * from {{ ref('int_order_matches') }}
+    where is_settled
 ),
 
--- An order of a channel that nobody tracks (a shop counter) is no case, unless its number is one.
-tracked as (
+placed as (
     select
-        orders.*,
-        coalesce(orders.order_no, orders.erp_order_no) as case_no
-    from orders
-    left join claims on orders.order_no = claims.case_no
-    where
-        claims.case_no is not null
-        or orders.channel in ('mini_program', 'h5', 'mobile_site', 'app', 'pc')
-        or (orders.channel is null and orders.order_no is not null)
+        keyed.* replace (coalesce(matches.case_no, keyed.case_no) as case_no),
+        case when matches.case_no is not null then 'fallback' else 'order_no' end as match_tier
+    from keyed
+    left join matches on keyed.erp_order_no = matches.erp_order_no
+    where keyed.is_tracked or matches.case_no is not null
 ),
 
 ranked as (
@@ -29,7 +33,7 @@ ranked as (
         = 1 as is_paid_or_later,
         min(ordered_at) over (partition by case_no) as first_ordered_at,
         cast(sum(amount_fen) over (partition by case_no) as bigint) as booked_total_fen
-    from tracked
+    from placed
 )
 
 select * from ranked

@@ -1,23 +1,42 @@
+{{ config(
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__matched)'
+    ]
+) }}
+
 with claims as (
     select * from {{ ref('int_order_claims') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 payments as (
     select * from {{ ref('int_order_payments') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 bookings as (
     select * from {{ ref('int_order_bookings') }}
-    where booking_rank = 1
+    where booking_rank = 1 and {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
-events as (
-    select * from {{ ref('stg_tracking__events') }}
+contracts as (
+    select max(window_seconds) as longest_booking_seconds
+    from {{ ref('stg_company__loop_legs') }}
+    where loop = 'order' and leg = 'booked'
+),
+
+watermarks as (
+    select
+        max(case when table_name = 'erp_orders' and is_connected then complete_until end)
+            as erp_known_until,
+        max(case when table_name = 'pay_bill' and is_connected then complete_until end)
+            as bill_known_until
+    from {{ ref('stg_company__watermarks') }}
 ),
 
 orders as (
     select * from {{ ref('stg_erp__orders') }}
-    where order_no is not null
+    where order_no is not null and {{ in_question('order_no', 'int_dirty_numbers__matched') }}
 ),
 
 all_bookings as (
@@ -37,8 +56,7 @@ front_end as (
 ),
 
 tracked_apps as (
-    select distinct app_id from events
-    where app_id is not null
+    select * from {{ ref('int_tracked_apps') }}
 ),
 
 app_tracking as (
@@ -47,9 +65,9 @@ app_tracking as (
 
 -- A payment is a case, also where nothing else knows it, if its app is one that we track.
 tracked_payments as (
-    select payments.order_no
+    select payments.case_no
     from payments
-    left join untracked_orders on payments.order_no = untracked_orders.order_no
+    left join untracked_orders on payments.case_no = untracked_orders.order_no
     left join tracked_apps on payments.app_id = tracked_apps.app_id
     cross join app_tracking
     where
@@ -73,7 +91,7 @@ case_numbers as (
     select case_no from claims
     where has_order_act
     union
-    select order_no from tracked_payments
+    select case_no from tracked_payments
     union
     select case_no from bookings
 ),
@@ -97,6 +115,8 @@ joined as (
         payments.openid as payer_openid,
         payments.paid_at,
         payments.paid_ref,
+        payments.last_paid_at,
+        payments.match_tier as payment_match_tier,
         payments.paid_amount_fen,
         payments.coupon_fen,
         payments.fee_fen,
@@ -109,6 +129,8 @@ joined as (
         bookings.freight_fen,
         bookings.created_at as booked_at,
         bookings.source_ref as booked_ref,
+        bookings.match_tier as booking_match_tier,
+        bookings.is_unclaimed,
         bookings.first_ordered_at,
         coalesce(bookings.bookings_count, 0) as bookings_count,
         bookings.booked_total_fen,
@@ -121,21 +143,50 @@ joined as (
         least(payments.paid_at, bookings.created_at) as first_record_at
     from case_numbers
     left join claims on case_numbers.case_no = claims.case_no
-    left join payments on case_numbers.case_no = payments.order_no
+    left join payments on case_numbers.case_no = payments.case_no
     left join bookings on case_numbers.case_no = bookings.case_no
     left join receipts on case_numbers.case_no = receipts.case_no
     left join shipments on case_numbers.case_no = shipments.case_no
+),
+
+-- A record that could still be another case's is nobody's loss yet: an ERP order may come that
+-- names the transaction of the payment, a case that the order without a known key would fit.
+held as (
+    select
+        joined.case_no,
+        joined.is_backend_only
+        and case
+            when joined.booked_ref is null
+                then
+                    watermarks.erp_known_until
+                    < {{ add_seconds('joined.paid_at', 'contracts.longest_booking_seconds') }}
+            when joined.is_unclaimed
+                then
+                    watermarks.erp_known_until < {{ add_seconds(
+                        'joined.booked_at', 'contracts.longest_booking_seconds + 120'
+                    ) }}
+                    or coalesce(
+                        watermarks.bill_known_until < {{ add_seconds('joined.booked_at', 120) }},
+                        false
+                    )
+            else false
+        end as is_held
+    from joined
+    cross join contracts
+    cross join watermarks
 ),
 
 -- A back-end record from before the front end's first landed day cannot be missed by it.
 observed as (
     select
         joined.*,
+        coalesce(held.is_held, false) as is_held,
         coalesce(joined.submitted_at, joined.first_record_at) as entered_at,
         not joined.is_claimed
         and joined.paid_at is null
         and not joined.is_paid_or_later as is_abandoned
     from joined
+    inner join held on joined.case_no = held.case_no
     left join front_end on true
     where
         not joined.is_backend_only

@@ -3,7 +3,10 @@
 
 with events as (
     select * from {{ ref('stg_tracking__events') }}
-    where case_no is not null and event not in {{ other_loops }}
+    where
+        case_no is not null
+        and {{ in_question('case_no') }}
+        and event not in {{ other_loops }}
 ),
 
 -- The event that stands for the claim: the submit, else the earliest the front end has.

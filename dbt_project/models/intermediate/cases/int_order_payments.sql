@@ -1,33 +1,36 @@
-with payments as (
-    select * from {{ ref('stg_wechat__pay_bill') }}
-    where row_kind = 'payment' and trade_state <> 'REVOKED'
+with transactions as (
+    select * from {{ ref('int_order_transactions') }}
+    where {{ in_question('case_no') }}
 ),
 
 ranked as (
     select
         *,
         row_number() over (
-            partition by order_no order by happened_at, transaction_id
+            partition by case_no order by happened_at, transaction_id
         ) as payment_rank
-    from payments
+    from transactions
 ),
 
 totals as (
     select
-        order_no,
-        cast(sum(order_amount_fen) as bigint) as paid_amount_fen,
+        case_no,
+        cast(sum(paid_amount_fen) as bigint) as paid_amount_fen,
         cast(sum(coalesce(coupon_fen, 0)) as bigint) as coupon_fen,
         cast(round(sum(coalesce(fee_milli_fen, 0)) / 1000.0) as bigint) as fee_fen,
-        cast(count(*) as bigint) as payments_count
-    from payments
-    group by order_no
+        cast(count(*) as bigint) as payments_count,
+        max(happened_at) as last_paid_at
+    from transactions
+    group by case_no
 ),
 
 joined as (
     select
-        ranked.order_no,
+        ranked.case_no,
         ranked.happened_at as paid_at,
+        totals.last_paid_at,
         ranked.source_ref as paid_ref,
+        ranked.match_tier,
         ranked.app_id,
         ranked.openid,
         totals.paid_amount_fen,
@@ -35,7 +38,7 @@ joined as (
         totals.fee_fen,
         totals.payments_count
     from ranked
-    inner join totals on ranked.order_no = totals.order_no
+    inner join totals on ranked.case_no = totals.case_no
     where ranked.payment_rank = 1
 )
 

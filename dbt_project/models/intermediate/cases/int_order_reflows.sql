@@ -1,10 +1,21 @@
+{{ config(
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__matched)'
+    ]
+) }}
+
 with cases as (
     select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 wechat_orders as (
     select * from {{ ref('stg_wechat__mp_orders') }}
     where order_state >= 2
+),
+
+transactions as (
+    select * from {{ ref('int_order_transactions') }}
 ),
 
 -- States that a customer is shown only once the goods have left.
@@ -18,10 +29,11 @@ views as (
 
 shown as (
     select
-        order_no as case_no,
-        first_shipped_upload_at as reflowed_at,
-        source_ref
+        coalesce(transactions.case_no, wechat_orders.order_no) as case_no,
+        wechat_orders.first_shipped_upload_at as reflowed_at,
+        wechat_orders.source_ref
     from wechat_orders
+    left join transactions on wechat_orders.transaction_id = transactions.transaction_id
     union all
     select
         case_no,
@@ -33,6 +45,7 @@ shown as (
 ranked as (
     select
         cases.case_id,
+        cases.case_no,
         shown.reflowed_at,
         shown.source_ref as reflowed_ref,
         row_number() over (

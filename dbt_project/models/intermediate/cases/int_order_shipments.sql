@@ -1,3 +1,9 @@
+{{ config(
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__matched)'
+    ]
+) }}
+
 with shipments as (
     select * from {{ ref('stg_erp__shipments') }}
     where state in ('shipped', 'delivered', 'returned')
@@ -5,6 +11,7 @@ with shipments as (
 
 bookings as (
     select * from {{ ref('int_order_bookings') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__matched') }}
 ),
 
 matched as (

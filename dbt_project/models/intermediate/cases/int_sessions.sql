@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+
 with events as (
     select * from {{ ref('stg_tracking__events') }}
 ),

@@ -1,81 +1,28 @@
-with events as (
-    select distinct
-        openid,
-        unionid,
-        member_no
-    from {{ ref('stg_tracking__events') }}
+with pairs as (
+    select * from {{ ref('int_identifiers__paired') }}
 ),
 
-contacts as (
-    select * from {{ ref('stg_crm__contacts') }}
+shared as (
+    select * from {{ ref('int_identifiers__shared') }}
 ),
 
-identities as (
-    select * from {{ ref('stg_crm__identities') }}
-),
-
-orders as (
-    select distinct
-        customer_code,
-        phone_hash
-    from {{ ref('stg_erp__orders') }}
-),
-
-links as (
+-- A chain is as strong as its weakest part: a link rests on the weaker of its two identifiers.
+linked as (
     select
-        'unionid:' || unionid as left_identifier,
-        'openid:' || openid as right_identifier
-    from events
-    union
-    select
-        'unionid:' || unionid,
-        'member_no:' || member_no
-    from events
-    union
-    select
-        'openid:' || openid,
-        'member_no:' || member_no
-    from events
-    union
-    select
-        'contact:' || contact_id,
-        'unionid:' || unionid
-    from contacts
-    union
-    select
-        'contact:' || contact_id,
-        'openid:' || openid
-    from contacts
-    union
-    select
-        'contact:' || contact_id,
-        'member_no:' || member_no
-    from contacts
-    union
-    select
-        'contact:' || contact_id,
-        'phone:' || phone_hash
-    from contacts
-    union
-    select
-        'contact:' || contact_id,
-        'customer_code:' || customer_code
-    from contacts
-    union
-    select
-        'customer_code:' || customer_code,
-        'phone:' || phone_hash
-    from orders
-    union
-    select
-        left_kind || ':' || left_value,
-        right_kind || ':' || right_value
-    from identities
-),
-
-known_links as (
-    select * from links
-    where left_identifier is not null and right_identifier is not null
+        pairs.left_identifier,
+        pairs.right_identifier,
+        pairs.seen_at,
+        case
+            when
+                {{ match_tier_rank("split_part(pairs.left_identifier, ':', 1)") }}
+                > {{ match_tier_rank("split_part(pairs.right_identifier, ':', 1)") }}
+                then split_part(pairs.left_identifier, ':', 1)
+            else split_part(pairs.right_identifier, ':', 1)
+        end as match_tier
+    from pairs
+    left join shared as shared_left on pairs.left_identifier = shared_left.identifier
+    left join shared as shared_right on pairs.right_identifier = shared_right.identifier
+    where shared_left.identifier is null and shared_right.identifier is null
 )
 
-select * from known_links
+select * from linked

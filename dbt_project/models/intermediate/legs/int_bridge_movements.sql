@@ -3,7 +3,7 @@ with cases as (
 ),
 
 legs as (
-    select * from {{ ref('int_order_legs__classified') }}
+    select * from {{ ref('int_legs__classified') }}
 ),
 
 refunds as (

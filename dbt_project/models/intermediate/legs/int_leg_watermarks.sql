@@ -6,19 +6,51 @@ watermarks as (
     select * from {{ ref('stg_company__watermarks') }}
 ),
 
-joined as (
+settings as (
+    select * from {{ ref('stg_company__settings') }}
+),
+
+-- Pairs of identifiers that were handed over once, before the first day, are all there is to
+-- come. Where they go on, a link that makes a buyer known may still be among them.
+growing_identities as (
+    select watermarks.table_name
+    from watermarks
+    cross join settings
+    where
+        watermarks.table_name = 'identities'
+        and watermarks.is_connected
+        and watermarks.complete_until > settings.starts_at
+),
+
+needed as (
+    select
+        loop,
+        leg,
+        table_name
+    from leg_sources
+    union
     select
         leg_sources.loop,
         leg_sources.leg,
+        growing_identities.table_name
+    from leg_sources
+    cross join growing_identities
+    where leg_sources.leg = 'known'
+),
+
+joined as (
+    select
+        needed.loop,
+        needed.leg,
         min(watermarks.complete_until) as judged_at,
         count(*) = sum(
             case
                 when watermarks.is_connected and watermarks.complete_until is not null then 1 else 0
             end
         ) as is_connected
-    from leg_sources
-    left join watermarks on leg_sources.table_name = watermarks.table_name
-    group by leg_sources.loop, leg_sources.leg
+    from needed
+    left join watermarks on needed.table_name = watermarks.table_name
+    group by needed.loop, needed.leg
 )
 
 select * from joined

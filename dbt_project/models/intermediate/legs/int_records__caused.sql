@@ -10,6 +10,14 @@ shipments as (
     select * from {{ ref('stg_erp__shipments') }}
 ),
 
+appointments as (
+    select * from {{ ref('stg_crm__appointments') }}
+),
+
+tickets as (
+    select * from {{ ref('stg_crm__cases') }}
+),
+
 payments as (
     select * from {{ ref('stg_wechat__pay_bill') }}
     where row_kind = 'payment' and trade_state <> 'REVOKED'
@@ -51,6 +59,16 @@ claims as (
     from events
     where case_no is not null and event in ('order_submit', 'pay_success')
     group by case_no
+),
+
+submits as (
+    select
+        event,
+        case_no,
+        min(occurred_at) as submitted_at
+    from events
+    where case_no is not null and event in ('booking_submit', 'aftersale_submit')
+    group by event, case_no
 ),
 
 known_phones as (
@@ -168,6 +186,42 @@ records as (
         cast(null as bigint)
     from shipments
     left join orders on shipments.erp_order_no = orders.erp_order_no
+    union all
+    select
+        'crm_appointments',
+        appointments.appointment_no,
+        appointments.source_ref,
+        appointments.business_line,
+        appointments.created_by,
+        appointments.created_via,
+        appointments.created_at,
+        submits.submitted_at as caused_at,
+        submits.submitted_at as listed_at,
+        cast(null as boolean),
+        false,
+        cast(null as bigint),
+        cast(null as bigint)
+    from appointments
+    left join submits
+        on appointments.booking_no = submits.case_no and submits.event = 'booking_submit'
+    union all
+    select
+        'crm_cases',
+        tickets.crm_case_no,
+        tickets.source_ref,
+        tickets.business_line,
+        tickets.created_by,
+        tickets.created_via,
+        tickets.opened_at,
+        submits.submitted_at as caused_at,
+        submits.submitted_at as listed_at,
+        cast(null as boolean),
+        false,
+        cast(null as bigint),
+        cast(null as bigint)
+    from tickets
+    left join submits
+        on tickets.ticket_no = submits.case_no and submits.event = 'aftersale_submit'
 ),
 
 compared as (

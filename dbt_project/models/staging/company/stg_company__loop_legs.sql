@@ -12,7 +12,8 @@ renamed as (
         window_seconds,
         late_after_seconds,
         tolerance_fen,
-        owner
+        owner,
+        target_closure
     from contracts
 )
 

@@ -13,6 +13,7 @@ renamed as (
         created_via,
         created_at,
         updated_at,
+        business_day,
         source_ref
     from landed
 )

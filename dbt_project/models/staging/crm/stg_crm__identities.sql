@@ -13,6 +13,7 @@ renamed as (
         right_value,
         seen_at,
         source,
+        business_day,
         source_ref
     from landed
 )

@@ -23,6 +23,7 @@ renamed as (
         ordered_at,
         created_at,
         updated_at,
+        business_day,
         source_ref
     from landed
 )

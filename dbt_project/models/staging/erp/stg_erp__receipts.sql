@@ -14,6 +14,7 @@ renamed as (
         amount_fen,
         received_at,
         created_at,
+        business_day,
         source_ref
     from landed
 )

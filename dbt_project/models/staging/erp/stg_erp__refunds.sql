@@ -11,6 +11,7 @@ renamed as (
         created_via,
         amount_fen,
         posted_at,
+        business_day,
         source_ref
     from landed
 )

@@ -9,6 +9,7 @@ renamed as (
         created_via,
         shipped_at,
         created_at,
+        business_day,
         source_ref
     from landed
 )

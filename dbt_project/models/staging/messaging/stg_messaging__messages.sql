@@ -14,6 +14,7 @@ renamed as (
         due_at,
         sent_at,
         status_at,
+        business_day,
         source_ref
     from landed
 )

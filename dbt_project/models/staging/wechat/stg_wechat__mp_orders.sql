@@ -12,6 +12,7 @@ renamed as (
         paid_amount_fen,
         paid_at,
         first_shipped_upload_at,
+        business_day,
         source_ref
     from landed
 )

@@ -26,6 +26,7 @@ renamed as (
         fee_milli_fen,
         ---------- instants
         happened_at,
+        business_day,
         source_ref
     from landed
 )

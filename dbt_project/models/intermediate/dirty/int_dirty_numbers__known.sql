@@ -1,0 +1,58 @@
+{% if is_rejudging() -%}
+with contacts as (
+    select * from {{ ref('int_case_contacts') }}
+),
+
+made_by as (
+    select * from {{ ref('int_records__made_by') }}
+),
+
+cases as (
+    select * from {{ ref('int_cases') }}
+),
+
+evidence_before as (
+    select * from intermediate.int_evidence
+),
+
+known_before as (
+    select * from intermediate.int_legs__judged
+    where leg = 'known'
+),
+
+-- Who the buyer is, as the legs were judged by it before.
+known_otherwise as (
+    select cases.case_no
+    from known_before
+    inner join cases on known_before.case_id = cases.case_id
+    left join contacts on known_before.case_id = contacts.case_id
+    left join evidence_before
+        on known_before.case_id = evidence_before.case_id and evidence_before.leg = 'known'
+    where
+        contacts.known_ref is distinct from evidence_before.evidence_ref
+        or contacts.known_at is distinct from evidence_before.evidence_at
+        or contacts.match_tier is distinct from evidence_before.match_tier
+        or (contacts.case_id is not null) is distinct from known_before.has_identifier
+        or coalesce(contacts.is_in_conflict, false) is distinct from known_before.is_in_conflict
+),
+
+made_otherwise as (
+    select evidence_before.case_no
+    from evidence_before
+    inner join made_by on evidence_before.evidence_ref = made_by.source_ref
+    where evidence_before.made_by is distinct from made_by.made_by
+)
+
+select number from {{ ref('int_dirty_numbers__matched') }}
+union
+select case_no from known_otherwise
+union
+select case_no from made_otherwise
+{%- else -%}
+-- depends_on: {{ ref('int_case_contacts') }}
+-- depends_on: {{ ref('int_records__made_by') }}
+-- depends_on: {{ ref('int_cases') }}
+-- depends_on: {{ ref('int_dirty_numbers__matched') }}
+    select cast(null as varchar) as number
+    where false
+{%- endif %}

@@ -1,0 +1,282 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rejudged',
+    incremental_predicates=[
+        'case_no in (select number from intermediate.int_dirty_numbers__known)'
+    ]
+) }}
+
+with legs as (
+    select * from {{ ref('int_legs__anchored') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
+cases as (
+    select * from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
+orders as (
+    select * from {{ ref('int_order_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
+contacts as (
+    select * from {{ ref('int_case_contacts') }}
+),
+
+shipments as (
+    select * from {{ ref('int_order_shipments') }}
+),
+
+refunds as (
+    select * from {{ ref('int_order_refunds') }}
+),
+
+receipts as (
+    select * from {{ ref('int_order_receipts') }}
+),
+
+open_matches as (
+    select * from {{ ref('int_order_matches') }}
+    where not is_settled
+),
+
+messages as (
+    select * from {{ ref('stg_messaging__messages') }}
+    where
+        coalesce(node, '') <> 'marketing' and status = 'success' and case_no is not null
+        and {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
+ancestors as (
+    select * from {{ ref('leg_ancestors') }}
+),
+
+watermarks as (
+    select * from {{ ref('stg_company__watermarks') }}
+),
+
+-- What ended the order before a parcel left. Once one has left, it is judged.
+order_ends as (
+    select
+        orders.case_id,
+        shipments.case_no is null
+        and (
+            orders.erp_state is not distinct from 'cancelled'
+            or coalesce(refunds.bill_refund_fen >= orders.paid_amount_fen, false)
+            or coalesce(refunds.erp_refund_fen >= orders.booked_amount_fen, false)
+        ) as is_ended
+    from orders
+    left join shipments on orders.case_no = shipments.case_no
+    left join refunds on orders.case_id = refunds.case_id
+),
+
+ends as (
+    select
+        cases.case_id,
+        coalesce(order_ends.is_ended, cases.is_cancelled) as is_ended
+    from cases
+    left join order_ends on cases.case_id = order_ends.case_id
+),
+
+-- A message that bears the number of a booking or a ticket is a record of it.
+told as (
+    select distinct legs.case_id
+    from legs
+    inner join cases on legs.case_id = cases.case_id
+    inner join messages on cases.case_no = messages.case_no
+    where
+        legs.leg in ('confirmed', 'ticketed')
+        and coalesce(messages.sent_at, messages.status_at, messages.due_at) < legs.window_ends_at
+),
+
+-- Until that is known, nobody can say whether the front end stands alone.
+telling as (
+    select complete_until as told_until from watermarks
+    where table_name = 'messages' and is_connected
+),
+
+own as (
+    select
+        legs.*,
+        cases.is_abandoned,
+        cases.is_claimed,
+        legs.leg = 'known' and coalesce(contacts.is_in_conflict, false) as is_in_conflict,
+        legs.judged_at >= legs.window_ends_at as is_window_passed,
+        contacts.case_id is not null as has_identifier,
+        case
+            when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
+            when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'
+            when legs.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
+            when legs.leg = 'known' and contacts.is_in_conflict then 'unverifiable'
+            when legs.has_evidence and legs.is_late then 'late'
+            when legs.has_evidence then 'verified'
+            when not coalesce(legs.is_connected, false) or legs.judged_at is null
+                then 'unverifiable'
+            when legs.is_anchor_unknown then 'unverifiable'
+            when legs.leg = 'known' and contacts.case_id is null then 'unverifiable'
+            when legs.judged_at < legs.window_ends_at then 'pending'
+            when legs.leg = 'booked' and open_matches.case_no is not null then 'pending'
+            when legs.leg = 'submitted' and cases.is_held then 'pending'
+            when
+                legs.leg in ('confirmed', 'ticketed')
+                and coalesce(telling.told_until < legs.window_ends_at, false)
+                then 'pending'
+            else 'refuted'
+        end as own_truth
+    from legs
+    inner join cases on legs.case_id = cases.case_id
+    inner join ends on legs.case_id = ends.case_id
+    left join contacts on legs.case_id = contacts.case_id
+    left join refunds on legs.case_id = refunds.case_id
+    left join open_matches on cases.loop = 'order' and cases.case_no = open_matches.case_no
+    left join telling on true
+),
+
+erp_orders as (
+    select * from watermarks
+    where table_name = 'erp_orders'
+),
+
+-- A claim that no record of the case answers, once bill and ERP are known past the first window.
+-- Where the bill is not connected, the ERP decides alone; where neither is, nobody does.
+order_surface_only as (
+    select own.case_id
+    from own
+    inner join orders on own.case_id = orders.case_id
+    left join refunds on own.case_id = refunds.case_id
+    left join receipts on orders.case_no = receipts.case_no
+    left join erp_orders on true
+    left join open_matches on orders.case_no = open_matches.case_no
+    where
+        own.leg = 'paid'
+        and (
+            own.own_truth = 'refuted'
+            or (
+                own.own_truth = 'unverifiable'
+                and not own.is_connected
+                and coalesce(erp_orders.is_connected, false)
+            )
+        )
+        and orders.is_claimed
+        and orders.booked_ref is null
+        and receipts.case_no is null
+        and refunds.case_id is null
+        and open_matches.case_no is null
+        and (
+            not coalesce(erp_orders.is_connected, false)
+            or erp_orders.complete_until >= own.window_ends_at
+        )
+),
+
+surface_only as (
+    select case_id from order_surface_only
+    union all
+    select own.case_id
+    from own
+    left join told on own.case_id = told.case_id
+    where
+        own.is_claimed
+        and own.own_truth = 'refuted'
+        and told.case_id is null
+        and (own.leg in ('confirmed', 'ticketed') or (own.leg = 'known' and own.loop = 'member'))
+),
+
+-- The record may still come, and with it what the CRM knows the buyer by.
+awaiting_order as (
+    select case_id from own
+    where leg in ('booked', 'confirmed') and own_truth = 'pending'
+),
+
+-- What is not there before a leg, the earliest in its branch first.
+missing_before as (
+    select
+        own.case_id,
+        own.leg,
+        earlier.own_truth,
+        row_number() over (
+            partition by own.case_id, own.leg, earlier.own_truth = 'unverifiable'
+            order by ancestors.distance desc
+        ) as breaking_rank
+    from own
+    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
+    inner join own as earlier
+        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    where earlier.own_truth in ('pending', 'refuted', 'unverifiable')
+),
+
+-- The first broken leg of a branch carries the finding: those after it inherit its truth.
+first_broken as (
+    select
+        case_id,
+        leg,
+        own_truth as inherited_truth
+    from missing_before
+    where own_truth <> 'unverifiable' and breaking_rank = 1
+),
+
+-- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
+-- A refund is measured from its own other side.
+cause_unknown as (
+    select distinct
+        case_id,
+        leg
+    from missing_before
+    where own_truth <> 'refuted' and leg <> 'refunded'
+),
+
+-- What would make these legs due cannot be asked for, so nobody can say that they are missing.
+cause_unverifiable as (
+    select
+        own.case_id,
+        own.leg
+    from own
+    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
+    inner join own as earlier
+        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    where own.leg in ('fulfilled', 'reflowed', 'notified', 'served', 'resolved')
+    group by own.case_id, own.leg
+    having
+        min(
+            case
+                when earlier.own_truth = 'unverifiable' and earlier.leg not in ('submitted', 'paid')
+                    then ancestors.distance
+            end
+        ) < coalesce(min(case when earlier.has_evidence then ancestors.distance end), 99)
+),
+
+judged as (
+    select
+        own.*,
+        surface_only.case_id is not null as is_surface_only,
+        first_broken.inherited_truth,
+        case
+            when
+                own.own_truth = 'late'
+                and cause_unknown.case_id is not null
+                and surface_only.case_id is null
+                then 'verified'
+            -- Who the buyer is stays open, whatever became of the legs before.
+            when own.is_in_conflict then own.own_truth
+            when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
+            when first_broken.inherited_truth is not null then first_broken.inherited_truth
+            when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
+            when cause_unverifiable.case_id is not null then 'unverifiable'
+            when
+                own.leg = 'known' and awaiting_order.case_id is not null
+                and own.own_truth = 'refuted'
+                then 'pending'
+            else own.own_truth
+        end as truth
+    from own
+    left join surface_only on own.case_id = surface_only.case_id
+    left join awaiting_order on own.case_id = awaiting_order.case_id
+    left join cause_unknown
+        on own.case_id = cause_unknown.case_id and own.leg = cause_unknown.leg
+    left join cause_unverifiable
+        on own.case_id = cause_unverifiable.case_id and own.leg = cause_unverifiable.leg
+    left join first_broken on own.case_id = first_broken.case_id and own.leg = first_broken.leg
+)
+
+select * from judged
