@@ -2,11 +2,11 @@
     What the score of made-by-hand rests on: the weight of each sign and every threshold.
 
     Set on 2026-11-25 by reasoning and on the simulated companies of seeds 101 to 105. A weight says
-    how sure the sign alone makes us. No sign reaches 0.8 alone. What two signs reach:
-    unusual lag with a key left out or a burst, a burst with the closed office, a key left out or a
-    mistyped field, and a key left out with the closed office, are a hand. Unusual lag with the closed office is not: an interface that hangs
-    overnight and goes on at nine looks the same. A mistyped field weighs least: who orders for
-    somebody else gives another phone, and lawfully.
+    how sure the sign alone makes us. No sign reaches 0.8 alone; these two do together: unusual lag
+    with a key left out or a burst, a burst with the closed office, a key left out or a mistyped
+    field, and a key left out with the closed office. Unusual lag with the closed office does not:
+    an interface that hangs overnight and goes on at nine looks the same. A mistyped field weighs
+    least: who orders for somebody else gives another phone, and lawfully.
 -#}
 {% macro by_hand(name) -%}
     {%- set values = {
@@ -35,11 +35,12 @@
     {#- A key is missed only where at least half of the line's records carry it. -#}
     {%- do values.update({'least_key_share': 0.5}) -%}
     {#-
-        A burst: five records in ten minutes (the letter), or three of them for 0.8 of the sign, which with unusual lag is just enough; at
-        least three in four of a record's neighbours in the list's order, and of all in its session,
-        the session's causes spread at least half as wide again as its records: an interface that
-        runs behind spreads both alike. Only records later than usual and than half an hour, the
-        default service level of booking, take part: what is younger is a queue.
+        A burst: five records in ten minutes (the letter), or three of them for 0.8 of the sign,
+        which with unusual lag is just enough. Of a record's neighbours in the list's order, and of
+        all in its session, at least three in four follow it, and the session's causes spread at
+        least half as wide again as its records: an interface that runs behind spreads both alike.
+        Only records later than usual and than half an hour, the default service level of booking,
+        take part: what is younger is a queue.
     -#}
     {%- do values.update({
         'burst_records': 5, 'small_burst_records': 3, 'small_burst_grade': 0.8,
@@ -47,10 +48,13 @@
     }) -%}
     {#-
         Nobody types a record in less than ten seconds. A faster burst is a sheet where the
-        interface was up meanwhile, else a backlog: of the same line and the same part of its list
-        it made at least half as many records in its usual time, or it made any after at least half
-        of the burst was overdue, ten minutes and more before it came.
+        interface was up meanwhile, else a backlog: between its first and its last in the list the
+        interface made others of the same line in its usual time, two and one for every four, or it
+        made any after half of the burst was overdue, ten minutes and more before the burst.
     -#}
-    {%- do values.update({'least_typing_seconds': 10, 'overtaking_share': 0.5}) -%}
+    {%- do values.update({
+        'least_typing_seconds': 10, 'least_overtaking': 2, 'overtaking_share': 0.25,
+        'passed_over_share': 0.5,
+    }) -%}
     {{- return(values[name]) -}}
 {%- endmacro %}

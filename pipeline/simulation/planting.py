@@ -111,20 +111,25 @@ def _by_shares(
     taken: set[str] = set()
     chosen = []
     for fault, cases in choices:
-        left = _in_order_of_chance(
-            fault, [case for case in cases if case.case_id not in taken], random
-        )
-        broken: list[Attempted] = []
-        spare: list[Attempted] = []
-        for line, share in fault.shares.items():
-            of_line = [case for case in left if case.business_line == line]
-            count = round(share * counts[line])
-            broken += of_line[:count]
-            spare += of_line[count:]
-        broken += spare[: max(0, fault.at_least - len(broken))]
+        free = [case for case in cases if case.case_id not in taken]
+        broken = _take(fault, free, _wanted(fault, free, counts), random)
         taken |= {case.case_id for case in broken}
         chosen.append((fault, broken))
     return chosen
+
+
+def _wanted(
+    fault: Fault[Attempted], free: Sequence[Attempted], counts: Mapping[str, int]
+) -> Counter[str]:
+    """How many cases of each line a fault breaks, of those that are free to be broken."""
+    spare = Counter(case.business_line for case in free)
+    wanted = Counter[str]()
+    for line, share in fault.shares.items():
+        wanted[line] = min(round(share * counts[line]), spare[line])
+    for line in fault.shares:
+        short = max(0, fault.at_least - wanted.total())
+        wanted[line] += min(short, spare[line] - wanted[line])
+    return wanted
 
 
 def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choices[Attempted]:
@@ -135,7 +140,8 @@ def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choice
     for place, (fault, cases) in enumerate(choices):
         part = -(-wanted // (len(choices) - place))
         free = [case for case in cases if case.case_id in left]
-        broken = _in_order_of_chance(fault, free, random)[:part]
+        drawn = random.sample(free, min(part, len(free)))
+        broken = _take(fault, free, Counter(case.business_line for case in drawn), random)
         chosen.append((fault, broken))
         wanted -= len(broken)
         for case in broken:
@@ -150,31 +156,49 @@ def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choice
     return chosen
 
 
-def _in_order_of_chance(
-    fault: Fault[Attempted], cases: Sequence[Attempted], random: Random
+def _take(
+    fault: Fault[Attempted], cases: Sequence[Attempted], wanted: Counter[str], random: Random
 ) -> list[Attempted]:
-    """The cases as a fault takes them: at random; a clerk's a sitting at a time, weekdays first."""
+    """So many cases of each line, at random; a clerk's a sitting at a time, weekdays first."""
+    left, taken = Counter(wanted), list[Attempted]()
+
+    def take(waiting: Sequence[Attempted], at_most: int) -> None:
+        before = len(taken)
+        for case in waiting:
+            if left[case.business_line] and len(taken) < before + at_most:
+                left[case.business_line] -= 1
+                taken.append(case)
+
+    shuffled = random.sample(cases, len(cases))
     if fault.chore is None:
-        return random.sample(cases, len(cases))
+        take(shuffled, len(shuffled))
+        return taken
     waiting: dict[datetime, list[Attempted]] = {}
-    for case in random.sample(cases, len(cases)):
+    for case in shuffled:
         waiting.setdefault(fault.chore.sitting(case), []).append(case)
-    ranked = _busiest_first(waiting, random)
-    taken: list[Attempted] = []
-    while any(waiting.values()):
-        for at in ranked:
-            size = draw_size(random)
-            taken += waiting[at][:size]
-            waiting[at] = waiting[at][size:]
+    for at in _busiest_first(waiting, random):
+        size = draw_size(random)
+        # Nobody comes back for the last two or three.
+        take(waiting[at], size if left.total() > size + 3 else left.total())
+    # A sitting lasts longer where too much is left.
+    done = {case.case_id for case in taken}
+    take([case for case in shuffled if case.case_id not in done], len(shuffled))
     return taken
 
 
 def _busiest_first(
     waiting: Mapping[datetime, Sequence[Attempted]], random: Random
 ) -> list[datetime]:
-    """Sittings in an order of chance in which long lists and weekdays come early more often."""
+    """Sittings in an order of chance in which long lists and weekdays come early more often.
+
+    Nobody sits down for two entries while longer lists wait.
+    """
     rank = {
-        at: (is_weekend(at) and random.random() < 0.8, -(random.random() ** (1 / len(listed))))
+        at: (
+            len(listed) < 3,
+            is_weekend(at) and random.random() < 0.8,
+            -(random.random() ** (1 / len(listed))),
+        )
         for at, listed in waiting.items()
     }
     return sorted(waiting, key=lambda at: rank[at])

@@ -180,21 +180,11 @@ neighbours as (
     select
         sessions.source_ref as earlier_ref,
         later.source_ref as later_ref,
-        sessions.is_passed_over as is_earlier_passed_over,
-        later.is_passed_over as is_later_passed_over,
         -- Rows of one second have no order of their own.
         later.listed_at >= sessions.listed_at or later.created_at = sessions.created_at
             as is_ascending,
         later.listed_at <= sessions.listed_at or later.created_at = sessions.created_at
-            as is_descending,
-        case
-            when later.business_line = sessions.business_line
-                then least(later.usual_rank, sessions.usual_rank)
-        end as least_usual_rank,
-        case
-            when later.business_line = sessions.business_line
-                then greatest(later.usual_rank, sessions.usual_rank)
-        end as greatest_usual_rank
+            as is_descending
     from sessions
     cross join distances
     inner join sessions as later
@@ -225,14 +215,39 @@ surrounded as (
         count(*) as neighbours_count,
         greatest(
             count(case when is_ascending then 1 end), count(case when is_descending then 1 end)
-        ) as in_order_count,
-        count(
-            case when is_earlier_passed_over and is_later_passed_over then 1 end
-        ) as passed_over_count,
-        count(least_usual_rank) as line_neighbours_count,
-        max(greatest_usual_rank) - min(least_usual_rank) as overtaking_count
+        ) as in_order_count
     from both_ways
     group by source_ref
+),
+
+-- What the interface made meanwhile of the lists that the session goes down.
+session_lines as (
+    select
+        table_name,
+        actor,
+        is_rapid,
+        session_number,
+        count(*) as records_count,
+        count(case when is_passed_over then 1 end) as passed_over_count,
+        max(usual_rank) - min(usual_rank) as overtaking_count
+    from sessions
+    group by table_name, actor, is_rapid, session_number, business_line
+),
+
+overtaken as (
+    select
+        table_name,
+        actor,
+        is_rapid,
+        session_number,
+        sum(overtaking_count) >= greatest(
+            {{ by_hand('least_overtaking') }},
+            {{ by_hand('overtaking_share') }} * sum(records_count)
+        )
+        or sum(passed_over_count) >= {{ by_hand('passed_over_share') }} * sum(records_count)
+            as is_overtaken
+    from session_lines
+    group by table_name, actor, is_rapid, session_number
 ),
 
 session_totals as (
@@ -263,10 +278,7 @@ ordered as (
         and session_totals.is_in_order
         and surrounded.in_order_count
         >= {{ by_hand('order_share') }} * surrounded.neighbours_count as is_in_order,
-        surrounded.overtaking_count
-        >= {{ by_hand('overtaking_share') }} * surrounded.line_neighbours_count
-        or surrounded.passed_over_count
-        >= {{ by_hand('overtaking_share') }} * surrounded.neighbours_count as is_overtaken
+        overtaken.is_overtaken
     from sessions
     inner join surrounded on sessions.source_ref = surrounded.source_ref
     inner join session_totals
@@ -275,6 +287,12 @@ ordered as (
             and sessions.actor = session_totals.actor
             and sessions.is_rapid = session_totals.is_rapid
             and sessions.session_number = session_totals.session_number
+    inner join overtaken
+        on
+            sessions.table_name = overtaken.table_name
+            and sessions.actor = overtaken.actor
+            and sessions.is_rapid = overtaken.is_rapid
+            and sessions.session_number = overtaken.session_number
 ),
 
 listed as (
