@@ -25,9 +25,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 import pipeline
+from bench.scratch import compile_models
+from bench.simulated import landed, read_found
 from pipeline.company import load_company
-from pipeline.landed import TABLES
-from pipeline.landing import SHANGHAI, Landing
+from pipeline.landing import SHANGHAI
 from pipeline.simulation import (
     Options,
     judged_without_makers,
@@ -43,8 +44,6 @@ from pipeline.simulation.truth import TRUTH, Expected, read_truth
 from pipeline.simulation.wechat_books import read_books
 from pipeline.simulation.wechat_server import WechatServer
 from pipeline.simulation.world import World, build_world
-from pipeline.sources import open_source
-from pipeline.warehouse import Warehouse
 
 FAULTS = (*ORDER_FAULTS, *BOOKING_FAULTS, *AFTERSALE_FAULTS, *MEMBER_FAULTS)
 SMALL = Options(seed=1, days=10, orders=600)
@@ -644,24 +643,24 @@ def test_hidden_actors_change_nothing_but_the_actors(company: Path, tmp_path: Pa
         assert {(row["创建人"], row["创建方式"]) for row in csv.DictReader(file)} == {("", "")}
 
 
-def test_hands_are_found_without_any_actor(tmp_path: Path) -> None:
-    folder = tmp_path / "company"
-    options = Options(seed=3, days=21, orders=1500)
-    simulate(folder, options)
-    with running_systems(folder):
-        company = load_company(folder)
-        landing = Landing(company.data / "landing", hash_key=company.hash_key)
-        for name in company.sources.tables:
-            source = open_source(name, company)
-            for extract in source.extract(options.business_days):
-                landing.land(TABLES[name], extract, connector=source.connector)
-    warehouse = Warehouse(company.data)
-    warehouse.register(landing, company)
-    warehouse.transform()
-    told = score(folder, warehouse.build).of("manual_rekey")
-    assert told.planted == told.found == told.true_positives
-    with judged_without_makers(company.data) as judged:
-        by_signs = score(folder, judged).of("manual_rekey")
-    assert 0 < by_signs.found != told.found  # the makers were hidden
+def test_hands_are_found_without_any_actor() -> None:
+    with (
+        landed(Options(seed=203, hide_actors=True)) as company,
+        company.scratch(compile_models()) as connection,
+    ):
+        by_signs = company.score(read_found(connection)).of("manual_rekey")
     assert (by_signs.precision or 0) >= 0.99
     assert (by_signs.recall or 0) >= 0.95
+
+
+def test_the_demonstration_judges_its_company_again_with_the_makers_hidden(
+    tmp_path: Path,
+) -> None:
+    with landed(Options(seed=203, orders=600, days=14), is_built=True) as company:
+        with company.warehouse.read() as published:
+            told = company.score(read_found(published)).of("manual_rekey")
+        assert told.planted == told.found == told.true_positives
+        with judged_without_makers(company.company.data) as judged:
+            by_signs = score(company.company.folder, judged).of("manual_rekey")
+    assert by_signs.planted == told.planted
+    assert 0 < by_signs.found < told.found  # no maker was told
