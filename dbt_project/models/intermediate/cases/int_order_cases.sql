@@ -112,7 +112,6 @@ joined as (
         claims.openid,
         claims.unionid,
         claims.member_no,
-        payments.openid as payer_openid,
         payments.paid_at,
         payments.paid_ref,
         payments.last_paid_at,

@@ -7,6 +7,10 @@ made_by as (
     select * from {{ ref('int_records__made_by') }}
 ),
 
+parts as (
+    select * from {{ ref('int_parts__made_by') }}
+),
+
 cases as (
     select * from {{ ref('int_cases') }}
 ),
@@ -40,7 +44,13 @@ made_otherwise as (
     select evidence_before.case_no
     from evidence_before
     inner join made_by on evidence_before.evidence_ref = made_by.source_ref
-    where evidence_before.made_by is distinct from made_by.made_by
+    left join parts
+        on evidence_before.case_no = parts.case_no and evidence_before.leg = parts.leg
+    where
+        evidence_before.made_by is distinct from coalesce(parts.made_by, made_by.made_by)
+        or evidence_before.hand_ref is distinct from coalesce(
+            parts.hand_ref, case when made_by.made_by = 'human' then made_by.source_ref end
+        )
 )
 
 select number from {{ ref('int_dirty_numbers__matched') }}
@@ -51,6 +61,7 @@ select case_no from made_otherwise
 {%- else -%}
 -- depends_on: {{ ref('int_case_contacts') }}
 -- depends_on: {{ ref('int_records__made_by') }}
+-- depends_on: {{ ref('int_parts__made_by') }}
 -- depends_on: {{ ref('int_cases') }}
 -- depends_on: {{ ref('int_dirty_numbers__matched') }}
     select cast(null as varchar) as number

@@ -81,10 +81,11 @@ facts as (
         orders.coupon_fen,
         orders.freight_fen,
         orders.fee_fen,
-        shipments.state as shipment_state,
+        shipments.case_no is not null as is_shipped,
+        coalesce(shipments.sent_count, 0) as sent_count,
         receipts.receipts_count,
         receipts.last_received_at,
-        receipts.greatest_receipt_fen,
+        receipts.receipts_fen,
         refunds.bill_refund_ref,
         refunds.erp_refund_ref,
         refunds.bill_refund_fen,
@@ -92,7 +93,7 @@ facts as (
         refunds.bill_last_refunded_at,
         refunds.erp_last_refunded_at,
         refunds.erp_refunds_count,
-        refunds.erp_greatest_refund_fen,
+        refunds.erp_refunds_fen,
         notices.status as notice_status,
         notices.source_ref as notice_ref,
         -- A refund may follow a cancellation: it is missed only once the bill is known that far.
@@ -184,12 +185,12 @@ classified as (
             when
                 leg = 'received' and receipts_count > 1 and is_bill_caught_up
                 and evidence_amount_fen > paid_amount_fen
-                and greatest_receipt_fen = paid_amount_fen
+                and list_contains(receipts_fen, paid_amount_fen)
                 then 'duplicate'
             when
                 leg = 'refunded' and erp_refunds_count > 1 and is_bill_caught_up
                 and erp_refund_fen > bill_refund_fen
-                and erp_greatest_refund_fen = bill_refund_fen
+                and list_contains(erp_refunds_fen, bill_refund_fen)
                 then 'duplicate'
             when leg = 'booked' and match_tier = 'fallback' then 'key_lost'
             when leg = 'submitted' and is_surface_only then 'surface_only'
@@ -198,7 +199,7 @@ classified as (
                 then 'paid_not_booked'
             when
                 leg = 'paid' and truth = 'refuted' and inherited_truth is null
-                and shipment_state is not null
+                and is_shipped
                 then 'shipped_unpaid'
             when
                 leg = 'paid' and truth = 'refuted' and inherited_truth is null
@@ -216,7 +217,7 @@ classified as (
                 then 'state_conflict'
             when
                 leg = 'fulfilled' and has_evidence and erp_state = 'cancelled'
-                and shipment_state <> 'returned'
+                and sent_count > 0
                 then 'state_conflict'
             when
                 leg = 'refunded' and truth = 'refuted' and inherited_truth is null
@@ -374,6 +375,7 @@ select
     case
         when divergence = 'notify_failed' then notice_ref
         when divergence = 'backend_only' then backend_ref
+        when divergence = 'manual_rekey' then hand_ref
         else evidence_ref
     end as evidence_ref,
     owner,

@@ -65,7 +65,11 @@ order_ends as (
         and (
             orders.erp_state is not distinct from 'cancelled'
             or coalesce(refunds.bill_refund_fen >= orders.paid_amount_fen, false)
-            or coalesce(refunds.erp_refund_fen >= orders.booked_amount_fen, false)
+            or coalesce(
+                refunds.erp_refund_fen
+                >= coalesce(orders.booked_amount_fen, orders.paid_amount_fen),
+                false
+            )
         ) as is_ended
     from orders
     left join shipments on orders.case_no = shipments.case_no
@@ -183,49 +187,6 @@ surface_only as (
         and (own.leg in ('confirmed', 'ticketed') or (own.leg = 'known' and own.loop = 'member'))
 ),
 
--- The record may still come, and with it what the CRM knows the buyer by.
-awaiting_order as (
-    select case_id from own
-    where leg in ('booked', 'confirmed') and own_truth = 'pending'
-),
-
--- What is not there before a leg, the earliest in its branch first.
-missing_before as (
-    select
-        own.case_id,
-        own.leg,
-        earlier.own_truth,
-        row_number() over (
-            partition by own.case_id, own.leg, earlier.own_truth = 'unverifiable'
-            order by ancestors.distance desc
-        ) as breaking_rank
-    from own
-    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
-    inner join own as earlier
-        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
-    where earlier.own_truth in ('pending', 'refuted', 'unverifiable')
-),
-
--- The first broken leg of a branch carries the finding: those after it inherit its truth.
-first_broken as (
-    select
-        case_id,
-        leg,
-        own_truth as inherited_truth
-    from missing_before
-    where own_truth <> 'unverifiable' and breaking_rank = 1
-),
-
--- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
--- A refund is measured from its own other side.
-cause_unknown as (
-    select distinct
-        case_id,
-        leg
-    from missing_before
-    where own_truth <> 'refuted' and leg <> 'refunded'
-),
-
 -- What would make these legs due cannot be asked for, so nobody can say that they are missing.
 cause_unverifiable as (
     select
@@ -246,17 +207,78 @@ cause_unverifiable as (
         ) < coalesce(min(case when earlier.has_evidence then ancestors.distance end), 99)
 ),
 
+-- What nobody can ask for breaks nothing after it.
+asked as (
+    select
+        own.case_id,
+        own.leg,
+        case
+            when cause_unverifiable.case_id is null then own.own_truth
+            when own.own_truth in ('pending', 'refuted') then 'unverifiable'
+            else own.own_truth
+        end as asked_truth
+    from own
+    left join cause_unverifiable
+        on own.case_id = cause_unverifiable.case_id and own.leg = cause_unverifiable.leg
+),
+
+-- What is not there before a leg, the earliest in its branch first.
+missing_before as (
+    select
+        own.case_id,
+        own.leg,
+        earlier.asked_truth,
+        row_number() over (
+            partition by own.case_id, own.leg, earlier.asked_truth = 'unverifiable'
+            order by ancestors.distance desc
+        ) as breaking_rank
+    from own
+    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
+    inner join asked as earlier
+        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    where earlier.asked_truth in ('pending', 'refuted', 'unverifiable')
+),
+
+-- The first broken leg of a branch carries the finding: those after it inherit its truth.
+first_broken as (
+    select
+        case_id,
+        leg,
+        asked_truth as inherited_truth
+    from missing_before
+    where asked_truth <> 'unverifiable' and breaking_rank = 1
+),
+
+-- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
+-- A refund is measured from its own other side.
+cause_unknown as (
+    select distinct
+        case_id,
+        leg
+    from missing_before
+    where asked_truth <> 'refuted' and leg <> 'refunded'
+),
+
+-- The record may still come, and with it what the CRM knows the buyer by.
+awaiting_order as (
+    select asked.case_id
+    from asked
+    left join first_broken on asked.case_id = first_broken.case_id and asked.leg = first_broken.leg
+    where
+        asked.leg in ('booked', 'confirmed')
+        and (
+            asked.asked_truth = 'pending'
+            or (asked.asked_truth = 'refuted' and first_broken.inherited_truth = 'pending')
+        )
+),
+
 judged as (
     select
         own.*,
         surface_only.case_id is not null as is_surface_only,
         first_broken.inherited_truth,
         case
-            when
-                own.own_truth = 'late'
-                and cause_unknown.case_id is not null
-                and surface_only.case_id is null
-                then 'verified'
+            when own.own_truth = 'late' and cause_unknown.case_id is not null then 'verified'
             -- Who the buyer is stays open, whatever became of the legs before.
             when own.is_in_conflict then own.own_truth
             when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
