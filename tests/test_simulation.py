@@ -569,8 +569,8 @@ def test_clerks_work_in_office_hours_hours_after_the_fact(world: World) -> None:
     for times in made.values():
         assert {at.astimezone(SHANGHAI).hour for at, _ in times} <= set(range(9, 18))
         assert all(at - listed_at >= timedelta(minutes=30) for at, listed_at in times)
-        by_day = [at.astimezone(SHANGHAI).weekday() < 5 for at, _ in times]
-        assert sum(by_day) > len(by_day) / 2
+    by_day = [at.astimezone(SHANGHAI).weekday() < 5 for times in made.values() for at, _ in times]
+    assert sum(by_day) > 0.6 * len(by_day)
 
 
 def test_a_sitting_goes_down_the_list_at_a_typists_pace(world: World) -> None:
