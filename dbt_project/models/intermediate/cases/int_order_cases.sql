@@ -141,7 +141,7 @@ joined as (
         or shipments.case_no is not null as is_paid_or_later,
         claims.case_no is null as is_backend_only,
         claims.claimed_at is not null as is_claimed,
-        least(payments.paid_at, bookings.created_at) as first_record_at
+        least(payments.paid_at, bookings.created_at, receipts.received_at) as first_record_at
     from case_numbers
     left join claims on case_numbers.case_no = claims.case_no
     left join payments on case_numbers.case_no = payments.case_no
