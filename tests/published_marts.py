@@ -27,7 +27,8 @@ TABLES = {
     "evidence_at timestamptz, due_at timestamptz, lag_seconds bigint, claim_amount_fen bigint, "
     "evidence_amount_fen bigint, amount_at_stake_fen bigint, claim_ref varchar, "
     "evidence_ref varchar, owner varchar, detail varchar, leg_rank integer, is_mandatory boolean, "
-    "surface_claims boolean, has_evidence boolean, made_by varchar, as_of timestamptz",
+    "surface_claims boolean, has_evidence boolean, made_by varchar, match_tier varchar, "
+    "as_of timestamptz",
     "fct_divergences": "case_id varchar, loop varchar, business_line varchar, channel varchar, "
     "leg varchar, divergence varchar, sub_class varchar, truth varchar, claim_at timestamptz, "
     "evidence_at timestamptz, due_at timestamptz, lag_seconds bigint, claim_amount_fen bigint, "
@@ -43,6 +44,8 @@ TABLES = {
     "fct_restatements": "case_id varchar, leg varchar, truth_before varchar, truth_after varchar, "
     "divergence_before varchar, divergence_after varchar, cause varchar, cause_ref varchar, "
     "restated_run bigint, restated_as_of timestamptz",
+    "fct_identity_conflicts": "person_id varchar, contact_ref varchar, reached_at timestamptz, "
+    "as_of timestamptz",
     "source_watermarks": "table_name varchar, is_connected boolean, complete_from timestamptz, "
     "complete_until timestamptz, batches_count bigint, rows_count bigint, "
     "quarantined_count bigint, as_of timestamptz",
@@ -124,6 +127,7 @@ def publish(
             _divergence_row(case, item) for case in cases for item in case.divergences
         ],
         "fct_restatements": [],
+        "fct_identity_conflicts": [],
         "fct_sessions": list(sessions),
         "source_watermarks": list(watermarks),
         "rpt_bridge_daily": list(bridge),
