@@ -22,8 +22,9 @@ from pipeline.company.creation import create_from_drop
 from pipeline.drop import read_drop
 from pipeline.landed import TABLES
 from pipeline.landing import Landing
+from pipeline.models import DBT, DBT_PROJECT
 from pipeline.sources import open_source
-from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
+from pipeline.warehouse import Warehouse
 from tests.oracle.company import MutableRow
 from tests.oracle.drop import write_drop
 from tests.oracle.records import MOMENTS
