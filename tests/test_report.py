@@ -529,6 +529,14 @@ def test_a_section_and_a_class_say_of_which_loop_they_are(page_of_loops: str) ->
     assert "Retail · orders" not in visible(row, "en")
 
 
+def test_a_loop_without_money_tells_of_none(page_of_loops: str) -> None:
+    cards = re.findall(
+        r'<article class="card.*?data-loop="(\w+)"(.*?)</article>', page_of_loops, re.S
+    )
+    told = {loop: "Not closed" in visible(card, "en") for loop, card in cards}
+    assert told == {"order": True, "aftersale": False, "booking": True}
+
+
 def test_sessions_stand_with_the_loop_that_converts_them_alone(page_of_loops: str) -> None:
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page_of_loops, re.S)
     told = [visible(heading, "en") for heading in headings if "Session conversion" in heading]
