@@ -1,3 +1,5 @@
+{#- Nothing is dirty where everything is judged, and so nothing is looked up by its links. -#}
+{% if is_rejudging() -%}
 with orders as (
     select * from {{ ref('stg_erp__orders') }}
 ),
@@ -96,3 +98,14 @@ both_ways as (
 )
 
 select * from both_ways
+{%- else -%}
+-- depends_on: {{ ref('stg_erp__orders') }}
+-- depends_on: {{ ref('stg_erp__receipts') }}
+-- depends_on: {{ ref('stg_erp__refunds') }}
+-- depends_on: {{ ref('stg_wechat__pay_bill') }}
+-- depends_on: {{ ref('stg_wechat__mp_orders') }}
+    select
+        cast(null as varchar) as number,
+        cast(null as varchar) as linked_number
+    where false
+{%- endif %}
