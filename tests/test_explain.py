@@ -21,7 +21,7 @@ from pipeline.simulation.truth import Expected
 from pipeline.simulation.world import Attempt, World, build_world
 
 # As few orders and days as still break every class at least once.
-SMALL = Options(orders=200, days=12)
+SMALL = Options(orders=320, days=12)
 CLASSES = 26
 LOOPS = ("order", "booking", "aftersale", "member")
 # Within this time a sound case of the simulated company has passed all of its legs.
