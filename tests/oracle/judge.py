@@ -39,12 +39,14 @@ def judge(rows: Rows, watermarks: Watermarks, first_day: datetime) -> dict[str, 
     gathered = Gathered(visible(rows, watermarks), watermarks)
     actors = interface_actors(rows)
     growing = grows(watermarks, first_day)
-    verdicts = judge_services(gathered, watermarks, actors, growing=growing)
+    verdicts = judge_services(gathered, watermarks, actors, growing=growing, first_day=first_day)
     for case in gathered.cases():
         people = gathered.people
         contacts = people.contacts_of(case.identifiers)
         has_identifier = any(i not in people.shared for i in case.identifiers)
         truth = CaseTruth(case, contacts, has_identifier, growing, watermarks, actors)
+        if _is_from_before(truth, watermarks, first_day):
+            continue
         for leg in truth.legs.values():
             _classify(truth, leg)
         verdicts[f"order:{case.number}"] = CaseVerdict(
@@ -56,6 +58,12 @@ def judge(rows: Rows, watermarks: Watermarks, first_day: datetime) -> dict[str, 
             is_closed=_is_closed(truth),
         )
     return verdicts
+
+
+def _is_from_before(truth: CaseTruth, watermarks: Watermarks, first_day: datetime) -> bool:
+    """Read as: nobody could have seen the claim, so it is not judged."""
+    is_watched = watermarks.get("tracking_events") is not None
+    return is_watched and truth.is_backend_only and truth.base() < first_day
 
 
 def grows(watermarks: Watermarks, first_day: datetime) -> bool:
@@ -139,8 +147,12 @@ def _missing_side(truth: CaseTruth, leg: LegVerdict) -> Class | None:
     if leg.leg == "paid" and is_own:
         if shipped(case):  # "shipment evidence and no bill row (replaces `booked_not_paid`)"
             return "shipped_unpaid", None, truth.erp_fen
-        # "the ERP order is in a paid or later state, or the case is claimed and the ERP has it"
-        if case.order and (case.order["state"] in PAID_STATES or truth.is_claimed):
+        # "the ERP order is in a paid or later state, or the case is claimed and the ERP has it";
+        # read as: money booked says as much as the state of the order
+        is_booked_as_paid = case.order is not None and (
+            case.order["state"] in PAID_STATES or bool(case.receipts)
+        )
+        if is_booked_as_paid or (case.order is not None and truth.is_claimed):
             return "booked_not_paid", None, truth.erp_fen
     if leg.leg == "submitted" and truth.is_backend_only and leg.truth == "refuted":
         return "backend_only", None, truth.bill_fen if truth.erp_fen is None else truth.erp_fen

@@ -79,15 +79,19 @@ def judge_services(
     actors: Mapping[str, frozenset[str]],
     *,
     growing: bool,
+    first_day: datetime,
 ) -> dict[str, CaseVerdict]:
     """Judge every booking, ticket and registration, by case id."""
+    # read as: of a record from before the front end was watched, nobody could have seen the claim
+    is_watched = watermarks.get("tracking_events") is not None
     return {
         f"{case.loop}:{case.number}": _Judging(case, watermarks, actors, growing).verdict()
-        for case in _gather(gathered, watermarks)
+        for case in _gather(gathered)
+        if case.submits or not is_watched or case.entered_at >= first_day
     }
 
 
-def _gather(gathered: Gathered, watermarks: Watermarks) -> list[_Service]:
+def _gather(gathered: Gathered) -> list[_Service]:
     submits: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for event in gathered.rows["tracking_events"]:
         loop = SUBMITS.get(event["event"])

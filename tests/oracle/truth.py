@@ -341,8 +341,14 @@ class CaseTruth:
         if name == "booked" and self.case.awaits_match:
             return True
         # read as: the order may still bring the phone that the CRM knows
-        is_awaited = name == "known" and self.legs["booked"].truth == "pending"
-        return is_awaited or not self.is_window_over(name)
+        return (name == "known" and self._may_be_booked()) or not self.is_window_over(name)
+
+    def _may_be_booked(self) -> bool:
+        """No ERP order yet, and by the bill's window or its own one may still come."""
+        booked = self.legs["booked"]
+        if booked.has_evidence or self.judged_at("booked") is None:
+            return False
+        return booked.truth == "pending" or self._is_open(booked)
 
     def _is_not_due(self, name: str) -> bool:
         """ "the leg is not owed"."""
@@ -354,11 +360,11 @@ class CaseTruth:
         if name in ("fulfilled", "reflowed", "notified") and not shipped(case):
             # "of a case cancelled or fully refunded before shipment"
             is_cancelled = case.order is not None and case.order["state"] == "cancelled"
-            # read as: by the bill; where it has no payment, by the ERP
-            refunded, paid = self.bill_refund_fen, self.bill_fen
-            if paid is None:
-                refunded, paid = total(case.erp_refunds, "amount_fen"), self.erp_fen
-            is_refunded = refunded is not None and paid is not None and refunded >= paid
+            # read as: by the bill, or in the ERP though the bill does not show it
+            erp_refund_fen = total(case.erp_refunds, "amount_fen")
+            is_refunded = _reaches(self.bill_refund_fen, self.bill_fen) or _reaches(
+                erp_refund_fen, self.bill_fen if self.erp_fen is None else self.erp_fen
+            )
             return is_cancelled or is_refunded
         return False
 
@@ -396,6 +402,10 @@ class CaseTruth:
 def shipped(case: CaseRecords) -> list[Row]:
     """ "`erp_shipments` row in a shipped state for that ERP order"."""
     return [row for row in case.shipments if row["state"] in SHIPPED_STATES]
+
+
+def _reaches(part_fen: int | None, whole_fen: int | None) -> bool:
+    return part_fen is not None and whole_fen is not None and part_fen >= whole_fen
 
 
 def total(rows: Iterable[Row], column: str) -> int | None:
