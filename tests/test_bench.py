@@ -18,6 +18,7 @@ from bench.measurement import MEASUREMENTS
 from bench.scratch import compile_models
 from bench.simulated import Found, landed, read_found
 from bench.truth import Cell, Evidence
+from bench.watched import watched
 from pipeline.cli import main
 from pipeline.errors import ConfigurationError, LandingError
 from pipeline.landed import TABLES
@@ -70,12 +71,18 @@ def test_a_small_company_is_measured_end_to_end(run: Run, tmp_path: Path) -> Non
     assert size["events"] == pytest.approx(TINY, rel=0.05)
     assert size["day_events"] > 0
     assert {"stg_tracking__events", "fct_case_legs"} <= set(size["full"]["seconds_by_model"])
-    # At this size both are little more than the process itself.
-    assert size["full"]["peak_rss_bytes"] > 0
-    assert size["plain_rss_bytes"] > 0
+    assert size["full"]["peak_rss_bytes"] > size["plain_rss_bytes"] > 0
     assert "one more day" in err
     assert f"bihuan bench speed --events {TINY}" in page.read_text(encoding="utf-8")
     assert str(Path.home()) not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no VmHWM on this system")
+def test_the_memory_of_whoever_measures_is_not_counted(tmp_path: Path) -> None:
+    ballast = bytearray(b"x") * 300_000_000
+    taken = watched(sum, (1, 2), spill=tmp_path)
+    assert taken.returned == 3
+    assert 0 < taken.peak_rss_bytes < len(ballast)
 
 
 @pytest.mark.parametrize(

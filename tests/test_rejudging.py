@@ -35,6 +35,8 @@ MEMORY = {
     "fct_divergences", "fct_runs", "fct_run_batches", "fct_leg_reports", "fct_leg_changes",
     "fct_restatements", "stg_landing__touched", "int_dirty_numbers", "int_dirty_numbers__matched",
     "int_dirty_numbers__known",
+    # Level 4 asks how findings healed, which only a warehouse with a memory can tell.
+    "rpt_depth_gates", "rpt_integration_depth", "rpt_line_depth",
 }  # fmt: skip
 # A settled leg keeps the watermark by which it was judged last: a later one says the same.
 LAST_JUDGED = {"judged_at"}

@@ -160,7 +160,7 @@ def test_contracts_and_actors_are_read_as_tables(company: Company, landing: Land
         ).fetchall()
         actors = connection.execute("from landing.interface_actors").fetchall()
         told = connection.execute(
-            "select name, first_day, last_day from landing.company"
+            "select name, first_day, last_day, shared_limit from landing.company"
         ).fetchall()
     assert booked == [("retail", 86400, 600, 100, 0.9), (None, 86400, 1800, 0, 0.95)]
     assert actors == [("erp_orders", "svc_bridge")]
