@@ -145,6 +145,6 @@ def test_a_difference_on_either_side_is_told_by_kind_with_examples() -> None:
     expected = {("order:1", "paid"): "late", ("order:2", "paid"): "late"}
     with pytest.raises(AssertionError) as told:
         assert_alike(expected, {("order:1", "paid"): "verified", ("order:3", "paid"): "late"})
-    assert "1 x paid: oracle late, marts verified (order:1)" in str(told.value)
-    assert "1 x paid: oracle late, marts nothing (order:2)" in str(told.value)
-    assert "1 x paid: oracle nothing, marts late (order:3)" in str(told.value)
+    assert "1 x order paid: oracle late, marts verified (order:1)" in str(told.value)
+    assert "1 x order paid: oracle late, marts nothing (order:2)" in str(told.value)
+    assert "1 x order paid: oracle nothing, marts late (order:3)" in str(told.value)

@@ -2,25 +2,40 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
+from typing import NamedTuple
 
 Judgement = Mapping[tuple[str, str], Hashable]  # by case and leg, or what else is judged of a case
 
 
-def differing(expected: Judgement, found: Judgement) -> set[tuple[str, str]]:
-    """The cases and legs of which one says otherwise than the other, or nothing."""
-    return {key for key in {*expected, *found} if expected.get(key) != found.get(key)}
+class Kind(NamedTuple):
+    """One way to differ, whatever the case."""
+
+    loop: str
+    about: str
+    expected: Hashable
+    found: Hashable
+
+    def __str__(self) -> str:
+        return f"{self.loop} {self.about}: oracle {self.expected}, marts {self.found}"
+
+
+def kinds_of(expected: Judgement, found: Judgement) -> dict[Kind, list[str]]:
+    """The cases of every kind of difference; what one of them does not judge is `nothing`."""
+    kinds: dict[Kind, list[str]] = defaultdict(list)
+    for case, about in sorted({*expected, *found}):
+        here = expected.get((case, about), "nothing")
+        there = found.get((case, about), "nothing")
+        if here != there:
+            kinds[Kind(case.partition(":")[0], about, here, there)].append(case)
+    return kinds
 
 
 def assert_alike(expected: Judgement, found: Judgement) -> None:
     """Fail with every kind of difference, the commonest first, and the first cases of each."""
     assert expected, "the oracle judged nothing"
-    kinds: dict[tuple[str, Hashable, Hashable], list[str]] = defaultdict(list)
-    for case, about in sorted(differing(expected, found)):
-        here = expected.get((case, about), "nothing")
-        there = found.get((case, about), "nothing")
-        kinds[about, here, there].append(case)
+    kinds = kinds_of(expected, found)
     told = [
-        f"{len(cases)} x {about}: oracle {here}, marts {there} ({', '.join(cases[:4])})"
-        for (about, here, there), cases in sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+        f"{len(kinds[kind])} x {kind} ({', '.join(kinds[kind][:4])})"
+        for kind in sorted(kinds, key=lambda kind: -len(kinds[kind]))
     ]
     assert not told, "\n".join(["the marts and the oracle differ:", *told])

@@ -317,7 +317,7 @@ class _Judging:
         if leg.leg == "known" and self._is_in_conflict() and own == "unverifiable":
             return own
         if own == "late":  # its cause is not known, so nobody can say how late it is
-            is_open = any(truth != "refuted" for truth in missing) and not self.is_surface_only
+            is_open = any(truth != "refuted" for truth in missing)
             return "verified" if is_open else "late"
         if own in ("verified", "not_due"):
             return own

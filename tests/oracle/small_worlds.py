@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
 
-from hypothesis import strategies as st
-
 from tests.oracle.company import BRIDGES, COLUMNS, HOUR, MINUTE, SECOND, MutableRow, row
 from tests.oracle.records import KEYS
 from tests.oracle.worlds import START
@@ -46,19 +44,16 @@ OPTIONAL = {
 CHANNELS = ("mini_program", "mini_program", "h5", "app", "pc")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Batch:
     """Worlds by their prefix, and how far each connected table is known.
 
     Tables that are not connected are in no world.
     """
 
-    seed: int
+    seed: str
     worlds: Mapping[str, Rows]
     watermarks: Mapping[str, datetime]
-
-    def __repr__(self) -> str:
-        return f"{len(self.worlds)} worlds of seed {self.seed}"
 
     @property
     def rows(self) -> Rows:
@@ -68,36 +63,45 @@ class Batch:
             for table in self.watermarks
         }
 
-
-@st.composite
-def batches(draw: st.DrawFn, worlds: int, *, are_punctual: bool = False) -> Batch:
-    """Some worlds under one set of watermarks; what is in them follows from one seed."""
-    watermarks = {
-        table: NOW - draw(st.sampled_from(LAGS)) * HOUR + draw(st.integers(-1, 1)) * SECOND
-        for table in KEYS
-        if draw(st.integers(0, 19))  # one in twenty is not connected
-    }
-    # pairs of identifiers may be a list that was handed over once
-    if "identities" in watermarks and draw(st.integers(0, 3)) == 0:
-        watermarks["identities"] = START + draw(st.sampled_from((-1, 0, 1, 3600, 86400))) * SECOND
-    seed = draw(st.integers(0, 2**32 - 1))
-    return build_batch(seed, worlds, watermarks, are_punctual=are_punctual)
+    def world_of(self, case_id: str) -> Rows:
+        """The world whose prefix the number of a case bears."""
+        return next(world for prefix, world in self.worlds.items() if prefix in case_id)
 
 
 def build_batch(
-    seed: int, worlds: int, watermarks: Mapping[str, datetime], *, are_punctual: bool = False
+    seed: str,
+    worlds: int,
+    watermarks: Mapping[str, datetime] | None = None,
+    *,
+    are_punctual: bool = False,
 ) -> Batch:
-    """The worlds of that seed, as far as tables are connected.
+    """The worlds of that seed under its watermarks, or other ones, as far as tables are connected.
 
     In a punctual world whatever is recorded at all is recorded in time.
     """
-    random, marks = Random(seed), tuple(watermarks.values())
+    random = Random(seed)
+    if watermarks is None:
+        watermarks = _some_watermarks(random)
+    marks = tuple(watermarks.values())
     made = [_World(random, number, marks, are_punctual) for number in range(worlds)]
     return Batch(
         seed,
         {world.prefix: {t: world.rows[t] for t in watermarks} for world in made},
         watermarks,
     )
+
+
+def _some_watermarks(random: Random) -> dict[str, datetime]:
+    """How far each table is known, about windows and days; one in twenty is not connected."""
+    known = {
+        table: NOW - random.choice(LAGS) * HOUR + random.randint(-1, 1) * SECOND
+        for table in KEYS
+        if random.randrange(20)
+    }
+    # pairs of identifiers may be a list that was handed over once
+    if "identities" in known and random.randrange(4) == 0:
+        known["identities"] = START + random.choice((-1, 0, 1, 3600, 86400)) * SECOND
+    return known
 
 
 def told(rows: Rows) -> str:
@@ -149,7 +153,7 @@ class _World:
     ) -> None:
         self.random = random
         self.is_punctual = is_punctual
-        self.prefix = f"W{number:02d}"  # its numbers and people begin with it
+        self.prefix = f"W{number:03d}"  # its numbers and people begin with it
         self.marks = marks or (NOW,)
         self.rows: Rows = {table: [] for table in KEYS}
         self._serial = 0
