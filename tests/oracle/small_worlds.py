@@ -294,7 +294,7 @@ class _World:
     def _open_a_shop(self) -> None:
         """Some contacts by the phone of the first buyer: at, or above, what one person may have."""
         for _ in range(self.pick(2, 3, 4)):
-            at = self.moment()
+            at = START if self.is_punctual else self.moment()
             self.add(
                 "crm_contacts",
                 contact_id=self.serial("C"),
@@ -352,7 +352,9 @@ class _Order:
         # the number under which it is paid, where that is another one
         self.pay_number = world.serial("P") if world.happens(10) else self.number
         self.paid_at = self.at + self._lag(5 * MINUTE, 24)
+        self.paid_up_at = self.paid_at  # with the last part
         self.booked_at = self.paid_at + self._lag(10 * MINUTE, 0.5, 24)
+        self.booked_number: str | None = self.number  # the number that the ERP order bears
         if not world.happens(12):
             self._track()
         if world.happens(82):
@@ -374,7 +376,7 @@ class _Order:
 
     def _track(self) -> None:
         world = self.world
-        steps = [("order_submit", timedelta(), 92), ("pay_start", 5 * SECOND, 20),
+        steps = [("order_submit", timedelta(), 100 if world.is_punctual else 92), ("pay_start", 5 * SECOND, 20),
                  ("pay_fail", 9 * SECOND, 8), ("pay_success", 5 * MINUTE + 4 * SECOND, 78),
                  ("order_submit", 3 * SECOND, 4)]  # fmt: skip
         for event, after, percent in steps:
@@ -404,13 +406,13 @@ class _Order:
     def _pay(self) -> None:
         world, told = self.world, self._told(8)
         parts = [(told, self.paid_at)]
-        if world.happens(6):
-            parts = [
-                (told // 3, self.paid_at),
-                (told - told // 3, self.paid_at + world.soon_or(world.near(24))),
-            ]
+        is_in_time = self.paid_at < self.at + 22 * HOUR or not world.is_punctual
+        if is_in_time and world.happens(6):
+            rest_at = self.paid_at + world.soon_or(world.near(24))
+            parts = [(told // 3, self.paid_at), (told - told // 3, rest_at)]
         elif world.happens(4):
             parts.append((told, self.paid_at + 90 * SECOND))
+        self.paid_up_at = parts[-1][1]
         for position, (amount, at) in enumerate(parts):
             self._payment(amount, at, self.transaction + "b" * position)
         if world.happens(4):
@@ -451,7 +453,8 @@ class _Order:
     def _book(self) -> None:
         world = self.world
         numbers = [self.number] * 8 + [None, None, world.serial("X")]
-        booked = self._order(self.erp_no, self.booked_at, world.pick(*numbers))
+        self.booked_number = world.pick(*numbers)
+        booked = self._order(self.erp_no, self.booked_at, self.booked_number)
         if world.happens(7):
             again_at = self.booked_at + world.pick(SECOND, HOUR, world.near(24))
             second = self._order(self.erp_no + "b", again_at, world.pick(*numbers))
@@ -482,16 +485,23 @@ class _Order:
             **world.maker("erp_orders"),
         )
 
+    def _keys(self) -> dict[str, str]:
+        """What the ERP may call the order by; in a punctual world it does not contradict itself."""
+        keys = {"erp_order_no": self.erp_no, "order_no": self.number}
+        if self.world.is_punctual and self.booked_number != self.number:
+            del keys["order_no"]
+        return keys
+
     def _receive(self) -> None:
         world, told = self.world, self._told(8)
         at = self.booked_at + self._lag(2 * HOUR, 24, 48)
+        at = max(at, self.paid_up_at) if world.is_punctual else at
         parts = [(told, at)]
         if world.happens(10):
             parts = [(told // 3, at), (told - told // 3, at + self._lag(HOUR, 24, 48))]
         elif world.happens(8):
             parts.append((told, at + self._lag(HOUR, 24, 48)))
-        keys = {"erp_order_no": self.erp_no, "order_no": self.number,
-                "transaction_id": self.transaction}  # fmt: skip
+        keys = {"transaction_id": self.transaction} | self._keys()
         for amount, received_at in parts:
             self.world.add(
                 "erp_receipts",
@@ -542,8 +552,7 @@ class _Order:
                     refund_requested_fen=world.pick(amount, None),
                     refund_state="SUCCESS",
                 )
-            keys = {"erp_order_no": self.erp_no, "order_no": self.number,
-                    "refund_no": refund_no, "refund_id": refund_id}  # fmt: skip
+            keys = {"refund_no": refund_no, "refund_id": refund_id} | self._keys()
             for _ in range(world.pick(0, 1, 1, 1, 1, 2)):
                 world.add(
                     "erp_refunds",
@@ -693,6 +702,12 @@ class _Ticket(_Service):
 
 class _Registration(_Service):
     event, mark = "member_register", "J"
+
+    def _submit(self, at: datetime) -> None:
+        """In a punctual world nobody registers again days later, and tells more about himself."""
+        before = any(e["event"] == self.event for e in self.world.rows["tracking_events"])
+        if not self.world.is_punctual or not before:
+            super()._submit(at)
 
 
 assert set(OPTIONAL) == set(KEYS) <= set(COLUMNS)
