@@ -76,6 +76,8 @@ def _classify(truth: CaseTruth, leg: LegVerdict) -> None:
     """ "exactly one class per (case, leg) … First match wins, in this order"."""
     if leg.truth == "not_due" or truth.is_abandoned:
         return  # abandoned: "an interruption, not a divergence"
+    if truth.legs["submitted"].truth == "pending":
+        return  # read as: its records may turn out to be another case's
     rules: tuple[Callable[[CaseTruth, LegVerdict], Class | None], ...] = (
         _identity_conflict,
         _duplicate,
@@ -97,7 +99,9 @@ def _classify(truth: CaseTruth, leg: LegVerdict) -> None:
 def _identity_conflict(truth: CaseTruth, leg: LegVerdict) -> Class | None:
     """Rule 1: "the person's identifiers lead to more than one CRM contact"."""
     return (
-        ("identity_conflict", None, None) if leg.leg == "known" and truth.is_in_conflict else None
+        ("identity_conflict", None, None)
+        if leg.leg == "known" and leg.truth == "unverifiable" and truth.is_in_conflict
+        else None
     )
 
 
@@ -190,6 +194,8 @@ def _is_sum_settled(truth: CaseTruth, name: str, found: int, due: int) -> bool:
             return bill_until is None or bill_until >= end
         is_short = due < found
         return not is_short or _is_bill_known_past(truth, case.orders[:1], "created_at", window)
+    if found < due and truth.legs["booked"].truth == "pending":
+        return False  # a receipt or refund may name nothing but the ERP order
     if name == "received" and found < due:
         last_paid_at = max(row["happened_at"] for row in case.payments)
         end = max(truth.legs[name].anchor or last_paid_at, last_paid_at) + window

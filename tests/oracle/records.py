@@ -331,15 +331,16 @@ class Gathered:
 
     def _is_held(self, case: CaseRecords) -> bool:
         """ "an ERP order may still name its transaction"; a record "may still be" another's."""
-        erp, bill = self.watermarks.get("erp_orders"), self.watermarks.get("pay_bill")
+        erp = self.watermarks.get("erp_orders")
         if not case.orders:
             paid_at = case.payments[0]["happened_at"] if case.payments else None
             return paid_at is not None and erp is not None and erp < paid_at + DAY
         if not self.is_unclaimed(case.orders[0]):
             return False
         booked_at = case.orders[0]["created_at"]
-        return (erp is not None and erp < booked_at + DAY + SKEW) or (
-            bill is not None and bill < booked_at + SKEW
+        others = (self.watermarks.get("pay_bill"), self.watermarks.get("tracking_events"))
+        return (erp is not None and erp < booked_at + DAY + SKEW) or any(
+            until is not None and until < booked_at + SKEW for until in others
         )
 
     def _case_of_receipt(self, receipt: Row) -> str | None:

@@ -244,8 +244,10 @@ class _Judging:
 
     def _judged_at(self, name: str) -> datetime | None:
         tables = self.contract[name].tables
-        if name == "known" and self.growing:
-            tables = (*tables, "identities")
+        if name == "known":  # a link may still come
+            linking = ("tracking_events", "erp_orders")
+            tables = (*tables, *(table for table in linking if self.marks.get(table)))
+            tables = (*tables, "identities") if self.growing else tables
         marks = [self.marks.get(table) for table in tables]
         return None if None in marks else min(m for m in marks if m is not None)
 
@@ -285,7 +287,8 @@ class _Judging:
         if name == "notified" and record is not None and record["state"] == "cancelled":
             return "not_due"
         if name == "known" and self._is_in_conflict():
-            return "unverifiable"
+            # read as: one contact more may show that the phone is a shop's
+            return "unverifiable" if self._is_over(name) else "pending"
         if leg.has_evidence:
             return "late" if self._is_late(leg) else "verified"
         if self._judged_at(name) is None or self._has_no_slot(name):
@@ -304,17 +307,25 @@ class _Judging:
         contract = self.contract[leg.leg]
         if leg.at is None or contract.window is None or self._has_no_slot(leg.leg):
             return False
+        if leg.leg == "known" and not self._is_certain_who():
+            return False
         lag = leg.at - self._anchor(leg.leg)
         if contract.late_after is not None:
             return lag > contract.late_after
         return lag >= contract.window
+
+    def _is_certain_who(self) -> bool:
+        """Read as: an appointment may still name a contact, and a source an earlier link."""
+        if "confirmed" in self.legs and self._own_truth(self.legs["confirmed"]) == "pending":
+            return False
+        return self._is_over("known")
 
     def _truth(self, leg: LegVerdict) -> str:
         own = self._own_truth(leg)
         befores = self._before(leg.leg)
         owns = [self._own_truth(self.legs[name]) for name in befores]
         missing = [truth for truth in owns if truth in ("pending", "refuted", "unverifiable")]
-        if leg.leg == "known" and self._is_in_conflict() and own == "unverifiable":
+        if leg.leg == "known" and self._is_in_conflict():
             return own
         if own == "late":  # its cause is not known, so nobody can say how late it is
             is_open = any(truth != "refuted" for truth in missing)
@@ -347,8 +358,10 @@ class _Judging:
     def _divergence(self, leg: LegVerdict) -> str:
         if leg.truth == "not_due" or self.is_abandoned:
             return "none"
+        if self.legs["submitted"].truth == "pending":
+            return "none"  # read as: the claim may still come
         is_first = leg.leg in ("confirmed", "ticketed")
-        if leg.leg == "known" and self._is_in_conflict():
+        if leg.leg == "known" and leg.truth == "unverifiable" and self._is_in_conflict():
             return "identity_conflict"
         if is_first and len(self.case.records) > 1:
             return "duplicate"

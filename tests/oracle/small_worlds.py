@@ -171,7 +171,12 @@ class _World:
             self._open_a_shop()
         for each in self.rows["crm_appointments"]:
             each["contact_id"] = self.pick(
-                None, *[contact["contact_id"] for contact in self.rows["crm_contacts"]]
+                None,
+                *[
+                    contact["contact_id"]
+                    for contact in self.rows["crm_contacts"]
+                    if not self.is_punctual or contact["created_at"] <= each["created_at"]
+                ],
             )
         self._empty_and_repeat()
 
@@ -257,7 +262,8 @@ class _World:
 
     def _meet(self, buyer: _Buyer) -> None:
         """Contacts and known pairs of identifiers, around the time of some case of theirs."""
-        begun = [e["occurred_at"] for e in self.rows["tracking_events"]] or [self.moment()]
+        begun = [e["occurred_at"] for e in self.rows["tracking_events"]]
+        begun = begun or [row["happened_at"] for row in self.rows["pay_bill"]] or [self.moment()]
         for _ in range(self.pick(0, 1, 1, 1, 1, 2)):
             kinds = ("unionid", "openid", "member_no", "phone", "customer_code")
             made_at = min(begun) + self.pick(
@@ -283,12 +289,7 @@ class _World:
                     right_kind=right,
                     right_value=getattr(other, right),
                     seen_at=min(begun)
-                    + self.pick(
-                        timedelta(),
-                        -4 * DAY,
-                        self.near(0.5, 24),
-                        3 * DAY,
-                    ),
+                    + self.pick(timedelta(), -4 * DAY, self.soon_or(self.near(0.5, 24), 3 * DAY)),
                 )
 
     def _open_a_shop(self) -> None:
@@ -351,13 +352,18 @@ class _Order:
         self.at = world.moment()
         # the number under which it is paid, where that is another one
         self.pay_number = world.serial("P") if world.happens(10) else self.number
+        is_paid = world.happens(82)
         self.paid_at = self.at + self._lag(5 * MINUTE, 24)
+        if world.is_punctual and not is_paid:  # nobody knows why it is booked late
+            self.paid_at = self.at
         self.paid_up_at = self.paid_at  # with the last part
         self.booked_at = self.paid_at + self._lag(10 * MINUTE, 0.5, 24)
+        if world.is_punctual:  # the systems' clocks do not differ by more
+            self.booked_at = max(self.booked_at, self.at - 119 * SECOND)
         self.booked_number: str | None = self.number  # the number that the ERP order bears
         if not world.happens(12):
             self._track()
-        if world.happens(82):
+        if is_paid:
             self._pay()
         if world.happens(82):
             self._book()
@@ -376,7 +382,8 @@ class _Order:
 
     def _track(self) -> None:
         world = self.world
-        steps = [("order_submit", timedelta(), 100 if world.is_punctual else 92), ("pay_start", 5 * SECOND, 20),
+        submitted = 100 if world.is_punctual else 92
+        steps = [("order_submit", timedelta(), submitted), ("pay_start", 5 * SECOND, 20),
                  ("pay_fail", 9 * SECOND, 8), ("pay_success", 5 * MINUTE + 4 * SECOND, 78),
                  ("order_submit", 3 * SECOND, 4)]  # fmt: skip
         for event, after, percent in steps:
@@ -456,7 +463,7 @@ class _Order:
         self.booked_number = world.pick(*numbers)
         booked = self._order(self.erp_no, self.booked_at, self.booked_number)
         if world.happens(7):
-            again_at = self.booked_at + world.pick(SECOND, HOUR, world.near(24))
+            again_at = self.booked_at + world.pick(SECOND, world.soon_or(world.near(24)))
             second = self._order(self.erp_no + "b", again_at, world.pick(*numbers))
             second["amount_fen"] = booked["amount_fen"]
         if world.happens(80):
