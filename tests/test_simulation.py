@@ -10,9 +10,10 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import date, timedelta
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 import pipeline
+from bench.scratch import compile_models
+from bench.simulated import landed, read_found
 from pipeline.company import load_company
-from pipeline.simulation import Options, running_systems, score, simulate
+from pipeline.landing import SHANGHAI
+from pipeline.simulation import (
+    Options,
+    judged_without_makers,
+    running_systems,
+    score,
+    simulate,
+)
 from pipeline.simulation.faults import ORDER_FAULTS
 from pipeline.simulation.keys import MERCHANT_KEY, read_private_key
 from pipeline.simulation.score import compare
@@ -530,3 +540,127 @@ def test_a_score_of_nothing_is_not_perfect(company: Path, tmp_path: Path) -> Non
     assert not compare([], []).is_perfect
     with pytest.raises(FileNotFoundError, match="nothing was published"):
         score(company, tmp_path / "absent.duckdb")
+
+
+# Hands and interfaces.
+
+
+def _made_by_clerks(world: World) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Per fault: when each record was made, and when its case came into the clerk's list."""
+    made: dict[str, list[tuple[datetime, datetime]]] = {}
+    for case in world.cases:
+        match case.variant:
+            case "order_typed" | "order_imported":
+                times = (case.booked_at, case.paid_at)
+            case "receipt_typed" | "receipt_imported":
+                times = (case.receipts[0].at, case.paid_at)
+            case "shipment_typed" | "shipment_imported":
+                assert case.shipment is not None
+                times = (case.shipment.created_at, case.booked_at)
+            case _:
+                continue
+        made.setdefault(case.variant, []).append(times)
+    return {fault: sorted(times) for fault, times in made.items()}
+
+
+def test_clerks_work_in_office_hours_hours_after_the_fact(world: World) -> None:
+    made = _made_by_clerks(world)
+    assert len(made) == 6
+    for times in made.values():
+        assert {at.astimezone(SHANGHAI).hour for at, _ in times} <= set(range(9, 18))
+        assert all(at - listed_at >= timedelta(minutes=30) for at, listed_at in times)
+    by_day = [at.astimezone(SHANGHAI).weekday() < 5 for times in made.values() for at, _ in times]
+    assert sum(by_day) > 0.6 * len(by_day)
+
+
+def test_a_sitting_goes_down_the_list_at_a_typists_pace(world: World) -> None:
+    sittings = 0
+    for fault, times in _made_by_clerks(world).items():
+        pairs = [
+            (later[0] - earlier[0], later[1] - earlier[1])
+            for earlier, later in pairwise(times)
+            if later[0] - earlier[0] < timedelta(minutes=15)
+        ]
+        sittings += len(times) - len(pairs)
+        paces = [pace.total_seconds() for pace, _ in pairs]
+        if fault.endswith("typed"):
+            assert min(paces) >= 20
+            assert sorted(paces)[len(paces) // 2] <= 90
+            # Down the list or up, but not to and fro: few sittings, so few turns.
+            ways = [listed > timedelta(0) for _, listed in pairs]
+            turns = sum(one is not other for one, other in pairwise(ways))
+            assert turns <= len(times) - len(pairs)
+        else:
+            assert max(paces) <= 2
+    assert sittings >= 6
+
+
+def test_a_mistyped_phone_is_nobodys_and_stands_only_where_a_clerk_typed(world: World) -> None:
+    phones = {person.phone for person in world.people}
+    typed = [
+        (case, order.typed_phone)
+        for case in world.cases
+        for order in case.orders
+        if order.typed_phone is not None
+    ]
+    assert typed
+    for case, phone in typed:
+        assert case.variant == "order_typed"
+        assert phone not in phones
+        assert sum(a != b for a, b in zip(phone, case.person.phone, strict=True)) == 1
+
+
+def test_after_an_outage_what_waited_arrives_at_once_and_in_time(world: World) -> None:
+    times = sorted(
+        (case.booked_at, case.paid_at)
+        for case in world.cases
+        if case.variant == "" and case.payment is not None
+    )
+    flushed = [
+        (earlier, later)
+        for earlier, later in pairwise(times)
+        if later[0] - earlier[0] <= timedelta(seconds=2)
+        and min(later[0] - later[1], earlier[0] - earlier[1]) > timedelta(minutes=2)
+    ]
+    assert flushed
+    assert all(later[1] >= earlier[1] for earlier, later in flushed)
+
+
+def test_hidden_actors_change_nothing_but_the_actors(company: Path, tmp_path: Path) -> None:
+    simulate(tmp_path / "hidden", replace(SMALL, hide_actors=True))
+    assert read_truth(tmp_path / "hidden" / TRUTH) == read_truth(company / TRUTH)
+    for table in ("t_sal_order", "t_ar_receipt", "t_sal_outstock", "t_ar_refund"):
+        rows = {}
+        for name, folder in (("told", company), ("hidden", tmp_path / "hidden")):
+            with sqlite3.connect(folder / "systems" / "erp.sqlite") as erp:
+                erp.row_factory = sqlite3.Row
+                rows[name] = [dict(row) for row in erp.execute(f"select * from {table}")]
+        assert all(row["FCREATOR"] for row in rows["told"])
+        silent = {"FCREATOR": None, "FSOURCE": None}
+        assert rows["hidden"] == [row | silent for row in rows["told"]]
+    path = tmp_path / "hidden" / "systems" / "crm" / f"会员_{SMALL.last_day:%Y%m%d}.csv"
+    with path.open(encoding="gbk", newline="") as file:
+        assert {(row["创建人"], row["创建方式"]) for row in csv.DictReader(file)} == {("", "")}
+
+
+def test_hands_are_found_without_any_actor() -> None:
+    with (
+        landed(Options(seed=203, hide_actors=True)) as company,
+        company.scratch(compile_models()) as connection,
+    ):
+        by_signs = company.score(read_found(connection)).of("manual_rekey")
+    assert (by_signs.precision or 0) >= 0.99
+    assert (by_signs.recall or 0) >= 0.95
+
+
+def test_the_demonstration_judges_its_company_again_with_the_makers_hidden(
+    tmp_path: Path,
+) -> None:
+    with landed(Options(seed=203, orders=600, days=14), is_built=True) as company:
+        with company.warehouse.read() as published:
+            told = company.score(read_found(published)).of("manual_rekey")
+        assert told.planted == told.found == told.true_positives
+        with judged_without_makers(company.company.data) as judged:
+            by_signs = score(company.company.folder, judged).of("manual_rekey")
+    assert by_signs.planted == told.planted
+    assert 0 < by_signs.found < told.found  # no maker was told

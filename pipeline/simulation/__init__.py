@@ -4,11 +4,13 @@ The pipeline reaches the systems only through its connectors; what is true stand
 `systems/truth.json`, which `score.py` alone reads.
 """
 
+from pipeline.simulation.anonymous import judged_without_makers
 from pipeline.simulation.running import RunningSystems, running_systems
 from pipeline.simulation.score import Score, score
 from pipeline.simulation.simulate import Summary, simulate
 from pipeline.simulation.world import Options
 
 __all__ = [
-    "Options", "RunningSystems", "Score", "Summary", "running_systems", "score", "simulate",
+    "Options", "RunningSystems", "Score", "Summary", "judged_without_makers", "running_systems",
+    "score", "simulate",
 ]  # fmt: skip

@@ -110,7 +110,8 @@ class Refund:
 class ErpOrder:
     """A sales order of the ERP; `channel` is canonical, the ERP has words of its own.
 
-    `order_no` is the front end's number as the ERP carries it.
+    `order_no` is the front end's number as the ERP carries it, `typed_phone` the buyer's phone as
+    a clerk mistook it.
     """
 
     number: str
@@ -124,6 +125,7 @@ class ErpOrder:
     is_paid: bool = True
     has_transaction: bool = True
     cancelled_at: datetime | None = None
+    typed_phone: str | None = None
 
 
 @dataclass
@@ -316,7 +318,7 @@ def plan_booking(case: Case, at: datetime, random: Random) -> None:
             order_no=case.number,
         )
     ]
-    plan_receipt(case, at + _delay(case.line.receipt, random))
+    plan_receipt(case, at + _delay(case.line.receipt, random) + queue_for(random))
     plan_shipping(case, in_working_hours(at + _delay(case.line.shipping, random)), random)
 
 
@@ -329,7 +331,7 @@ def plan_shipping(case: Case, at: datetime, random: Random) -> None:
     """The warehouse ships; the status goes back to the front end and a notice goes out."""
     case.shipment = Shipment(
         number=f"XSCKD{case.number[1:]}",
-        created_at=case.booked_at + timedelta(seconds=random.randint(60, 1500)),
+        created_at=case.booked_at + _delay((60, 1500), random) + queue_for(random),
         shipped_at=at,
         delivered_at=at + timedelta(seconds=random.randint(20 * 3600, 90 * 3600)),
         made=Made(WAREHOUSE_INTERFACE),
@@ -439,6 +441,11 @@ def in_working_hours(at: datetime) -> datetime:
     if local.hour >= 20:
         return at + timedelta(hours=32 - local.hour) - minutes + minutes // 240 * 60
     return at
+
+
+def queue_for(random: Random) -> timedelta:
+    """What an interface's queue adds: nothing, or now and then some minutes."""
+    return timedelta(minutes=random.randint(3, 13)) if random.random() < 0.02 else timedelta()
 
 
 def _delay(least_most: tuple[int, int], random: Random) -> timedelta:

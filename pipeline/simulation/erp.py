@@ -86,7 +86,7 @@ def _order(world: World, order: ErpOrder, case: Case | None) -> Row:
     return (
         order.number, order.order_no, CHANNEL_WORDS[order.channel],
         case.line.name if case else "shop", case.person.customer_code if case else None,
-        _typed_phone(case) if case else None, state, _local(ordered_at),
+        _typed_phone(case, order) if case else None, state, _local(ordered_at),
         _local(order.created_at), *_made(world, order.made), _local(modified_at),
         _yuan(order.fen), _yuan(order.freight_fen), _yuan(order.discount_fen), "CNY",
         payment.transaction_id if payment else None, None,
@@ -177,8 +177,8 @@ def _local(at: datetime) -> str:
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
 
 
-def _typed_phone(case: Case) -> str:
+def _typed_phone(case: Case, order: ErpOrder) -> str:
     """The phone as the channel wrote it: bare, with dashes, or with the country code."""
-    phone = case.person.phone
+    phone = order.typed_phone or case.person.phone
     style = int(case.number[-1]) % 3
     return (phone, f"{phone[:3]}-{phone[3:7]}-{phone[7:]}", f"+86 {phone}")[style]

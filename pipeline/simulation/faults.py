@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pipeline.simulation import sabotage
 from pipeline.simulation.cases import Case
+from pipeline.simulation.clerks import ORDER_LIST, PAYMENT_BILL, SHIPPING_LIST
 from pipeline.simulation.planting import Fault
 
 Instant = Callable[[Case], datetime]
@@ -197,18 +198,18 @@ _AMOUNTS = (
 )  # fmt: skip
 
 _HANDS = (
-    Fault("order_typed", "booked", "manual_rekey", sabotage.type_order, _after_submit(11),
-          retail=0.002, flash_sale=0.06),
-    Fault("order_imported", "booked", "manual_rekey", sabotage.import_order, _after_submit(11),
-          at_least=3, flash_sale=0.02),
+    Fault("order_typed", "booked", "manual_rekey", sabotage.type_order, _after_submit(27),
+          retail=0.002, flash_sale=0.06, chore=ORDER_LIST),
+    Fault("order_imported", "booked", "manual_rekey", sabotage.import_order, _after_submit(27),
+          flash_sale=0.02, chore=ORDER_LIST),
     Fault("receipt_typed", "received", "manual_rekey", sabotage.type_receipt, _after_booking(41),
-          at_least=3, flash_sale=0.03),
+          flash_sale=0.03, chore=PAYMENT_BILL),
     Fault("receipt_imported", "received", "manual_rekey", sabotage.import_receipt,
-          _after_booking(41), at_least=2, flash_sale=0.01),
+          _after_booking(41), flash_sale=0.01, chore=PAYMENT_BILL),
     Fault("shipment_typed", "fulfilled", "manual_rekey", sabotage.type_shipment,
-          _after_shipping(1), at_least=3, flash_sale=0.015),
+          _after_booking(48), flash_sale=0.015, chore=SHIPPING_LIST),
     Fault("shipment_imported", "fulfilled", "manual_rekey", sabotage.import_shipment,
-          _after_shipping(1), at_least=2, flash_sale=0.005),
+          _after_booking(48), flash_sale=0.005, chore=SHIPPING_LIST),
 )  # fmt: skip
 
 _DELAYS = (

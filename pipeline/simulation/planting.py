@@ -11,6 +11,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 from pipeline.simulation.cases import Attempt
+from pipeline.simulation.clerks import Chore, draw_size, is_weekend
 from pipeline.simulation.sabotage import Bench
 from pipeline.simulation.truth import Expected
 
@@ -27,7 +28,8 @@ class Fault(Generic[Attempted]):
 
     `settled` bounds the instant from which the finding is due, told on the healthy case. `retail`
     to `membership` are shares of the line's cases; `at_least` is how many even a small company
-    gets, on its shallow line first.
+    gets, on its shallow line first. What clerks do is done in sittings: `chore` is the list that
+    they work off.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Fault(Generic[Attempted]):
     at_least: int = 5
     fits: Callable[[Attempted], bool] = _always
     sub_class: str | None = None
+    chore: Chore[Attempted] | None = None
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -80,7 +83,11 @@ def plant_faults(
         chosen = _by_shares(choices, counts, bench.random)
     else:
         chosen = _by_rate(choices, rate, bench.random)
-    return [_break(case, fault, bench) for fault, broken in chosen for case in broken]
+    return [
+        _break(case, fault, bench)
+        for fault, broken in chosen
+        for case in _in_order_of_work(fault, broken, bench.random)
+    ]
 
 
 Choices = Sequence[tuple[Fault[Attempted], list[Attempted]]]
@@ -104,19 +111,25 @@ def _by_shares(
     taken: set[str] = set()
     chosen = []
     for fault, cases in choices:
-        left = [case for case in cases if case.case_id not in taken]
-        random.shuffle(left)
-        broken: list[Attempted] = []
-        spare: list[Attempted] = []
-        for line, share in fault.shares.items():
-            of_line = [case for case in left if case.business_line == line]
-            count = round(share * counts[line])
-            broken += of_line[:count]
-            spare += of_line[count:]
-        broken += spare[: max(0, fault.at_least - len(broken))]
+        free = [case for case in cases if case.case_id not in taken]
+        broken = _take(fault, free, _wanted(fault, free, counts), random)
         taken |= {case.case_id for case in broken}
         chosen.append((fault, broken))
     return chosen
+
+
+def _wanted(
+    fault: Fault[Attempted], free: Sequence[Attempted], counts: Mapping[str, int]
+) -> Counter[str]:
+    """How many cases of each line a fault breaks, of those that are free to be broken."""
+    spare = Counter(case.business_line for case in free)
+    wanted = Counter[str]()
+    for line, share in fault.shares.items():
+        wanted[line] = min(round(share * counts[line]), spare[line])
+    for line in fault.shares:
+        short = max(0, fault.at_least - wanted.total())
+        wanted[line] += min(short, spare[line] - wanted[line])
+    return wanted
 
 
 def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choices[Attempted]:
@@ -127,7 +140,8 @@ def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choice
     for place, (fault, cases) in enumerate(choices):
         part = -(-wanted // (len(choices) - place))
         free = [case for case in cases if case.case_id in left]
-        broken = random.sample(free, min(part, len(free)))
+        drawn = random.sample(free, min(part, len(free)))
+        broken = _take(fault, free, Counter(case.business_line for case in drawn), random)
         chosen.append((fault, broken))
         wanted -= len(broken)
         for case in broken:
@@ -140,3 +154,67 @@ def _by_rate(choices: Choices[Attempted], rate: float, random: Random) -> Choice
         for case in extra:
             del rest[case.case_id]
     return chosen
+
+
+def _take(
+    fault: Fault[Attempted], cases: Sequence[Attempted], wanted: Counter[str], random: Random
+) -> list[Attempted]:
+    """So many cases of each line, at random; a clerk's a sitting at a time, weekdays first."""
+    left, taken = Counter(wanted), list[Attempted]()
+
+    def take(waiting: Sequence[Attempted], at_most: int) -> None:
+        before = len(taken)
+        for case in waiting:
+            if left[case.business_line] and len(taken) < before + at_most:
+                left[case.business_line] -= 1
+                taken.append(case)
+
+    shuffled = random.sample(cases, len(cases))
+    if fault.chore is None:
+        take(shuffled, len(shuffled))
+        return taken
+    waiting: dict[datetime, list[Attempted]] = {}
+    for case in shuffled:
+        waiting.setdefault(fault.chore.sitting(case), []).append(case)
+    for at in _busiest_first(waiting, random):
+        size = draw_size(random)
+        # Nobody comes back for the last two or three.
+        take(waiting[at], size if left.total() > size + 3 else left.total())
+    # A sitting lasts longer where too much is left.
+    done = {case.case_id for case in taken}
+    take([case for case in shuffled if case.case_id not in done], len(shuffled))
+    return taken
+
+
+def _busiest_first(
+    waiting: Mapping[datetime, Sequence[Attempted]], random: Random
+) -> list[datetime]:
+    """Sittings in an order of chance in which long lists and weekdays come early more often.
+
+    Nobody sits down for two entries while longer lists wait.
+    """
+    rank = {
+        at: (
+            len(listed) < 3,
+            is_weekend(at) and random.random() < 0.8,
+            -(random.random() ** (1 / len(listed))),
+        )
+        for at, listed in waiting.items()
+    }
+    return sorted(waiting, key=lambda at: rank[at])
+
+
+def _in_order_of_work(
+    fault: Fault[Attempted], cases: Sequence[Attempted], random: Random
+) -> list[Attempted]:
+    """The cases as they are broken: a clerk's down each sitting's list, or up."""
+    if fault.chore is None:
+        return list(cases)
+    chore, listed = fault.chore, dict[datetime, list[Attempted]]()
+    for case in sorted(cases, key=lambda case: (chore.listed_at(case), case.number)):
+        listed.setdefault(chore.sitting(case), []).append(case)
+    return [
+        case
+        for at in sorted(listed)
+        for case in (listed[at] if random.random() < 0.7 else reversed(listed[at]))
+    ]

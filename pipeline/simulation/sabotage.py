@@ -5,25 +5,36 @@ case that it is given; everything that would not have happened either goes with 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from random import Random
 
 from pipeline.landed import CHANNELS
 from pipeline.simulation.cases import (
+    FINANCE_INTERFACE,
+    INTERFACE,
+    WAREHOUSE_INTERFACE,
     Attempt,
     Case,
     Made,
     View,
+    in_working_hours,
     plan_booking,
     plan_receipt,
     plan_refund,
     plan_shipping,
     stop_shipping,
 )
+from pipeline.simulation.clerks import (
+    CLERKS,
+    ORDER_LIST,
+    PAYMENT_BILL,
+    SHIPPING_LIST,
+    Desk,
+    mistype,
+)
 from pipeline.simulation.people import Person, enrol, enrol_again
 
-CLERKS = ("liu.yan", "zhou.min", "wang.fang", "chen.hao")
 FAILED_STATUSES = ("user_block", "system_failed", "freq_limit")
 
 
@@ -34,6 +45,10 @@ class Bench:
     random: Random
     serials: Iterator[int]
     strangers: Iterator[Person]
+    desk: Desk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(self.random)
 
     def hours(self, least: float, most: float) -> timedelta:
         return timedelta(seconds=self.random.randint(int(least * 3600), int(most * 3600)))
@@ -300,23 +315,32 @@ def ship_soon(case: Case, bench: Bench) -> None:
     plan_shipping(case, case.booked_at + bench.hours(3, 12), bench.random)
 
 
-# Matching records, made by hand: by a person's account, or typed or imported under the
-# interface's own account. Some in time, some so late that the hand is the cause.
+# Matching records, made by hand: typed under a person's account, or loaded from a sheet under the
+# interface's own. Hours after the fact, some so late that the hand is the cause. The acts of one
+# sitting must come in the order of its list.
 
 
 def type_order(case: Case, bench: Bench) -> None:
-    plan_booking(case, case.paid_at + _typing_delay(bench, 0.1, 10), bench.random)
-    case.orders[0].made = _clerk(bench)
+    """Half the time without the payment's number; one phone in ten is mistyped."""
+    at, made = bench.desk.type("orders typed", ORDER_LIST.sitting(case))
+    plan_booking(case, at, bench.random)
+    order = case.orders[0]
+    order.made = made
+    order.has_transaction = bench.random.random() < 0.5
+    if bench.random.random() < 0.1:
+        order.typed_phone = mistype(case.person.phone, bench.random)
 
 
 def import_order(case: Case, bench: Bench) -> None:
-    plan_booking(case, case.paid_at + _typing_delay(bench, 0.1, 10), bench.random)
-    case.orders[0].made = _by_hand(case.orders[0].made, bench)
+    at, made = bench.desk.load("orders loaded", ORDER_LIST.sitting(case), INTERFACE)
+    plan_booking(case, at, bench.random)
+    case.orders[0].made = made
 
 
 def type_receipt(case: Case, bench: Bench) -> None:
-    plan_receipt(case, case.booked_at + _typing_delay(bench, 2, 40))
-    case.receipts[0].made = _clerk(bench)
+    at, made = bench.desk.type("receipts typed", PAYMENT_BILL.sitting(case))
+    plan_receipt(case, at)
+    case.receipts[0].made = made
     # A clerk fills in the order or the payment, seldom both.
     if bench.random.random() < 0.5:
         case.receipts[0].has_order = False
@@ -325,25 +349,25 @@ def type_receipt(case: Case, bench: Bench) -> None:
 
 
 def import_receipt(case: Case, bench: Bench) -> None:
-    plan_receipt(case, case.booked_at + _typing_delay(bench, 2, 40))
-    case.receipts[0].made = _by_hand(case.receipts[0].made, bench)
+    at, made = bench.desk.load("receipts loaded", PAYMENT_BILL.sitting(case), FINANCE_INTERFACE)
+    plan_receipt(case, at)
+    case.receipts[0].made = made
 
 
 def type_shipment(case: Case, bench: Bench) -> None:
-    if case.shipment is not None:
-        case.shipment.made = _clerk(bench)
+    _ship_by_hand(case, bench, *bench.desk.type("shipments typed", SHIPPING_LIST.sitting(case)))
 
 
 def import_shipment(case: Case, bench: Bench) -> None:
+    sitting = SHIPPING_LIST.sitting(case)
+    _ship_by_hand(case, bench, *bench.desk.load("shipments loaded", sitting, WAREHOUSE_INTERFACE))
+
+
+def _ship_by_hand(case: Case, bench: Bench, at: datetime, made: Made) -> None:
+    """The delivery document is opened at the desk; the parcel leaves within the same day."""
+    plan_shipping(case, in_working_hours(at + bench.hours(0.3, 6)), bench.random)
     if case.shipment is not None:
-        case.shipment.made = _by_hand(case.shipment.made, bench)
-
-
-def made_by_hand(made: Made, bench: Bench) -> Made:
-    """A record that should have come by the interface: a clerk's, under either account."""
-    if bench.random.random() < 0.7:
-        return _clerk(bench)
-    return replace(made, source=bench.random.choice(("MANUAL", "EXCEL")))
+        case.shipment.created_at, case.shipment.made = at, made
 
 
 def _book_unpaid(case: Case, bench: Bench) -> None:
@@ -352,15 +376,5 @@ def _book_unpaid(case: Case, bench: Bench) -> None:
     case.payment, case.receipts = None, []
 
 
-def _typing_delay(bench: Bench, least: float, most: float) -> timedelta:
-    if bench.random.random() < 0.6:
-        most = least * 2
-    return bench.hours(least, most)
-
-
 def _clerk(bench: Bench) -> Made:
     return Made(bench.random.choice(CLERKS), bench.random.choice(("MANUAL", "MANUAL", None)))
-
-
-def _by_hand(made: Made, bench: Bench) -> Made:
-    return Made(made.actor, bench.random.choice(("MANUAL", "EXCEL")))

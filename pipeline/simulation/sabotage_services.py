@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.simulation.bookings import Booking, plan_appointment
+from pipeline.simulation.clerks import BOOKING_LIST, TICKET_LIST
 from pipeline.simulation.people import enrol_again
 from pipeline.simulation.registrations import Registration
-from pipeline.simulation.sabotage import Bench, made_by_hand
+from pipeline.simulation.sabotage import Bench
 from pipeline.simulation.tickets import Ticket, answer_ticket, close_ticket, plan_ticket
 
 # Bookings. A slot is at least ten hours after the booking, which the delays below stay under.
@@ -39,10 +40,10 @@ def confirm_twice(booking: Booking, bench: Bench) -> None:
 
 
 def confirm_by_hand(booking: Booking, bench: Bench) -> None:
-    """A clerk makes the appointment: some in time, some so late that the hand is the cause."""
-    plan_appointment(booking, booking.submitted_at + _typing_delay(bench), bench.random)
-    first = booking.appointments[0]
-    first.made = made_by_hand(first.made, bench)
+    """A clerk makes the appointment from a list, hours after the booking."""
+    at, made = bench.desk.type("appointments typed", BOOKING_LIST.sitting(booking))
+    plan_appointment(booking, at, bench.random)
+    booking.appointments[0].made = made
 
 
 def confirm_late(booking: Booking, bench: Bench) -> None:
@@ -91,10 +92,10 @@ def ticket_twice(ticket: Ticket, bench: Bench) -> None:
 
 
 def ticket_by_hand(ticket: Ticket, bench: Bench) -> None:
-    """A clerk opens the ticket: some in time, some so late that the hand is the cause."""
-    plan_ticket(ticket, ticket.submitted_at + _typing_delay(bench), bench.random)
-    first = ticket.records[0]
-    first.made = made_by_hand(first.made, bench)
+    """A clerk opens the ticket from a list, hours after the complaint."""
+    at, made = bench.desk.type("tickets typed", TICKET_LIST.sitting(ticket))
+    plan_ticket(ticket, at, bench.random)
+    ticket.records[0].made = made
 
 
 def ticket_late(ticket: Ticket, bench: Bench) -> None:
@@ -137,7 +138,3 @@ def register_twice(registration: Registration, bench: Bench) -> None:
 def _again(bench: Bench) -> timedelta:
     """A retry of the interface, or somebody who did not see the first."""
     return bench.hours(0.006, 0.03) if bench.random.random() < 0.6 else bench.hours(0.3, 1.5)
-
-
-def _typing_delay(bench: Bench) -> timedelta:
-    return bench.hours(0.1, 0.4) if bench.random.random() < 0.6 else bench.hours(0.4, 9)

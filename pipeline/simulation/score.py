@@ -36,6 +36,18 @@ class Tally:
     def recall(self) -> float | None:
         return self.true_positives / self.planted if self.planted else None
 
+    def describe(self) -> str:
+        """Its rates in words."""
+        rates = f"precision {_rate(self.precision)}, recall {_rate(self.recall)}"
+        return f"{rates} ({self.planted} planted, {self.found} found)"
+
+    def cells(self) -> tuple[str, ...]:
+        """Its row as text: class, planted, found, precision, recall."""
+        return (
+            self.divergence, str(self.planted), str(self.found),
+            _rate(self.precision), _rate(self.recall),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Score:
@@ -61,13 +73,15 @@ class Score:
     def is_perfect(self) -> bool:
         return bool(self.tallies) and not self.missed and not self.wrong
 
+    def of(self, divergence: str) -> Tally:
+        """The tally of one class, which nobody may have planted or found."""
+        tallies = (tally for tally in self.tallies if tally.divergence == divergence)
+        return next(tallies, Tally(divergence, planted=0, found=0, true_positives=0))
+
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Table rows of text: class, planted, found, precision, recall; the total comes last."""
         for tally in (*self.tallies, self.total):
-            yield (
-                tally.divergence, str(tally.planted), str(tally.found),
-                _rate(tally.precision), _rate(tally.recall),
-            )  # fmt: skip
+            yield tally.cells()
 
     def table(self) -> str:
         """The rows as aligned text, with the first cases that were missed or wrong."""

@@ -10,6 +10,7 @@ from pipeline.simulation import sabotage
 from pipeline.simulation import sabotage_services as services
 from pipeline.simulation.bookings import Booking
 from pipeline.simulation.cases import Attempt
+from pipeline.simulation.clerks import BOOKING_LIST, TICKET_LIST
 from pipeline.simulation.planting import Fault
 from pipeline.simulation.registrations import Registration
 from pipeline.simulation.tickets import Ticket
@@ -31,6 +32,11 @@ def _after_closing(hours: float) -> Callable[[Ticket], datetime]:
     return lambda ticket: ticket.closed_at + timedelta(hours=hours)
 
 
+def _can_wait_for_a_clerk(booking: Booking) -> bool:
+    """Whether the clerk comes to it well before the slot."""
+    return BOOKING_LIST.sitting(booking) + timedelta(hours=3) <= booking.slot_at
+
+
 BOOKING_FAULTS: tuple[Fault[Booking], ...] = (
     Fault("booked_on_the_surface", "submitted", "surface_only", services.book_on_the_surface,
           _after_submit(25), fitting=0.01, at_least=2),
@@ -39,7 +45,7 @@ BOOKING_FAULTS: tuple[Fault[Booking], ...] = (
     Fault("confirmed_twice", "confirmed", "duplicate", services.confirm_twice,
           _after_submit(3), fitting=0.005, at_least=1),
     Fault("confirmed_by_hand", "confirmed", "manual_rekey", services.confirm_by_hand,
-          _after_submit(10), fitting=0.015, at_least=2),
+          _after_submit(23), fitting=0.03, fits=_can_wait_for_a_clerk, chore=BOOKING_LIST),
     Fault("confirmed_late", "confirmed", "late", services.confirm_late,
           _after_submit(10), fitting=0.008, at_least=2),
     Fault("never_served", "served", "not_served", services.leave_open,
@@ -70,7 +76,7 @@ AFTERSALE_FAULTS: tuple[Fault[Ticket], ...] = (
     Fault("ticketed_twice", "ticketed", "duplicate", services.ticket_twice,
           _after_submit(3), retail=0.005, at_least=1),
     Fault("ticketed_by_hand", "ticketed", "manual_rekey", services.ticket_by_hand,
-          _after_submit(10), retail=0.015, at_least=2),
+          _after_submit(23), retail=0.03, chore=TICKET_LIST),
     Fault("ticketed_late", "ticketed", "late", services.ticket_late,
           _after_submit(17), retail=0.008, at_least=2),
     Fault("never_resolved", "resolved", "not_resolved", services.resolve_nothing,

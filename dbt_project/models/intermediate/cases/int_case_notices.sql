@@ -67,7 +67,11 @@ ranked as (
         row_number() over (
             partition by case_id
             order by
-                case status when 'success' then 0 when 'not_sent' then 2 else 1 end,
+                case
+                    when status = 'success' then 0
+                    when status in ('user_block', 'system_failed', 'freq_limit') then 1
+                    else 2
+                end,
                 message_at,
                 message_id
         ) as message_rank

@@ -30,7 +30,9 @@ watermarks as (
         max(case when table_name = 'erp_orders' and is_connected then complete_until end)
             as erp_known_until,
         max(case when table_name = 'pay_bill' and is_connected then complete_until end)
-            as bill_known_until
+            as bill_known_until,
+        max(case when table_name = 'tracking_events' and is_connected then complete_until end)
+            as front_end_known_until
     from {{ ref('stg_company__watermarks') }}
 ),
 
@@ -112,7 +114,6 @@ joined as (
         claims.openid,
         claims.unionid,
         claims.member_no,
-        payments.openid as payer_openid,
         payments.paid_at,
         payments.paid_ref,
         payments.last_paid_at,
@@ -166,11 +167,16 @@ held as (
                         'joined.booked_at', 'contracts.longest_booking_seconds + 120'
                     ) }}
                     or coalesce(
-                        watermarks.bill_known_until < {{ add_seconds('joined.booked_at', 120) }},
+                        least(watermarks.bill_known_until, watermarks.front_end_known_until)
+                        < {{ add_seconds('joined.booked_at', 120) }},
                         false
                     )
             else false
-        end as is_held
+        end as is_held,
+        -- Only the ERP tells whose payment it is.
+        joined.is_backend_only
+        and joined.booked_ref is null
+        and watermarks.erp_known_until is null as is_untold
     from joined
     cross join contracts
     cross join watermarks
@@ -181,6 +187,7 @@ observed as (
     select
         joined.*,
         coalesce(held.is_held, false) as is_held,
+        held.is_untold,
         coalesce(joined.submitted_at, joined.first_record_at) as entered_at,
         not joined.is_claimed
         and joined.paid_at is null

@@ -71,11 +71,28 @@ ranked as (
         row_number() over (partition by case_no order by received_at, receipt_no) as receipt_rank,
         count(*) over (partition by case_no) as receipts_count,
         cast(sum(amount_fen) over (partition by case_no) as bigint) as received_fen,
-        max(amount_fen) over (partition by case_no) as greatest_receipt_fen,
         max(received_at) over (partition by case_no) as last_received_at
     from matched
     where case_no is not null
+),
+
+listed as (
+    select
+        case_no,
+        list(source_ref order by source_ref) as source_refs,
+        list(amount_fen order by amount_fen) as receipts_fen
+    from ranked
+    group by case_no
+),
+
+joined as (
+    select
+        ranked.*,
+        listed.source_refs,
+        listed.receipts_fen
+    from ranked
+    inner join listed on ranked.case_no = listed.case_no
+    where ranked.receipt_rank = 1
 )
 
-select * from ranked
-where receipt_rank = 1
+select * from joined

@@ -104,10 +104,17 @@ posted_ranked as (
         *,
         row_number() over (partition by case_no order by posted_at, refund_doc_no) as refund_rank,
         cast(sum(amount_fen) over (partition by case_no) as bigint) as total_fen,
-        max(amount_fen) over (partition by case_no) as greatest_fen,
         count(*) over (partition by case_no) as documents_count,
         max(posted_at) over (partition by case_no) as last_at
     from posted
+),
+
+posted_amounts as (
+    select
+        case_no,
+        list(amount_fen order by amount_fen) as amounts_fen
+    from posted
+    group by case_no
 ),
 
 joined as (
@@ -121,7 +128,7 @@ joined as (
         posted_ranked.posted_at as erp_refunded_at,
         posted_ranked.last_at as erp_last_refunded_at,
         posted_ranked.total_fen as erp_refund_fen,
-        posted_ranked.greatest_fen as erp_greatest_refund_fen,
+        posted_amounts.amounts_fen as erp_refunds_fen,
         posted_ranked.documents_count as erp_refunds_count,
         posted_ranked.source_ref as erp_refund_ref
     from cases
@@ -129,6 +136,7 @@ joined as (
         on cases.case_no = bill_ranked.case_no and bill_ranked.refund_rank = 1
     left join posted_ranked
         on cases.case_no = posted_ranked.case_no and posted_ranked.refund_rank = 1
+    left join posted_amounts on cases.case_no = posted_amounts.case_no
     where bill_ranked.case_no is not null or posted_ranked.case_no is not null
 )
 

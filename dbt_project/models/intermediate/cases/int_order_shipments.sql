@@ -27,9 +27,26 @@ ranked as (
     select
         *,
         row_number() over (partition by case_no order by evidence_at, shipment_no) as shipment_rank,
-        count(*) over (partition by case_no) as shipments_count
+        count(*) over (partition by case_no) as shipments_count,
+        count(case when state <> 'returned' then 1 end) over (partition by case_no) as sent_count
     from matched
+),
+
+listed as (
+    select
+        case_no,
+        list(source_ref order by source_ref) as source_refs
+    from ranked
+    group by case_no
+),
+
+joined as (
+    select
+        ranked.*,
+        listed.source_refs
+    from ranked
+    inner join listed on ranked.case_no = listed.case_no
+    where ranked.shipment_rank = 1
 )
 
-select * from ranked
-where shipment_rank = 1
+select * from joined

@@ -85,9 +85,8 @@ joined as (
                 else payments.order_amount_fen
             end as bigint
         ) as paid_amount_fen,
-        case when coalesce(shares.cases_count, 1) = 1 then payments.coupon_fen end as coupon_fen,
-        case when coalesce(shares.cases_count, 1) = 1 then payments.fee_milli_fen end
-            as fee_milli_fen,
+        payments.coupon_fen,
+        payments.fee_milli_fen,
         payments.app_id,
         payments.openid,
         payments.happened_at,

@@ -7,8 +7,16 @@ made_by as (
     select * from {{ ref('int_records__made_by') }}
 ),
 
+parts as (
+    select * from {{ ref('int_parts__made_by') }}
+),
+
 cases as (
     select * from {{ ref('int_cases') }}
+),
+
+orphans as (
+    select * from {{ ref('int_order_orphans') }}
 ),
 
 evidence_before as (
@@ -18,6 +26,21 @@ evidence_before as (
 known_before as (
     select * from intermediate.int_legs__judged
     where leg = 'known'
+),
+
+paid_before as (
+    select
+        case_no,
+        may_be_paid_otherwise
+    from intermediate.int_legs__judged
+    where leg = 'paid'
+),
+
+paid_otherwise as (
+    select paid_before.case_no
+    from paid_before
+    left join orphans on paid_before.case_no = orphans.case_no
+    where paid_before.may_be_paid_otherwise is distinct from (orphans.case_no is not null)
 ),
 
 -- Who the buyer is, as the legs were judged by it before.
@@ -40,7 +63,13 @@ made_otherwise as (
     select evidence_before.case_no
     from evidence_before
     inner join made_by on evidence_before.evidence_ref = made_by.source_ref
-    where evidence_before.made_by is distinct from made_by.made_by
+    left join parts
+        on evidence_before.case_no = parts.case_no and evidence_before.leg = parts.leg
+    where
+        evidence_before.made_by is distinct from coalesce(parts.made_by, made_by.made_by)
+        or evidence_before.hand_ref is distinct from coalesce(
+            parts.hand_ref, case when made_by.made_by = 'human' then made_by.source_ref end
+        )
 )
 
 select number from {{ ref('int_dirty_numbers__matched') }}
@@ -48,9 +77,13 @@ union
 select case_no from known_otherwise
 union
 select case_no from made_otherwise
+union
+select case_no from paid_otherwise
 {%- else -%}
 -- depends_on: {{ ref('int_case_contacts') }}
 -- depends_on: {{ ref('int_records__made_by') }}
+-- depends_on: {{ ref('int_parts__made_by') }}
+-- depends_on: {{ ref('int_order_orphans') }}
 -- depends_on: {{ ref('int_cases') }}
 -- depends_on: {{ ref('int_dirty_numbers__matched') }}
     select cast(null as varchar) as number

@@ -26,9 +26,8 @@ order_events as (
     where event not in ('booking_submit', 'aftersale_submit', 'member_register')
 ),
 
-bill as (
-    select * from {{ ref('stg_wechat__pay_bill') }}
-    where trade_state <> 'REVOKED'
+transactions as (
+    select * from {{ ref('int_order_transactions') }}
 ),
 
 bookings as (
@@ -46,17 +45,11 @@ brought_by_orders as (
         union all
     {% endfor -%}
     select
-        case_id,
-        'openid',
-        payer_openid
-    from order_cases
-    union all
-    select
         order_cases.case_id,
         'openid',
-        bill.openid
+        transactions.openid
     from order_cases
-    inner join bill on order_cases.case_no = bill.order_no
+    inner join transactions on order_cases.case_no = transactions.case_no
     union all
     select
         order_cases.case_id,

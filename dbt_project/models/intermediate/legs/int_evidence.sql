@@ -57,6 +57,10 @@ made_by as (
     select * from {{ ref('int_records__made_by') }}
 ),
 
+makers as (
+    select * from {{ ref('int_parts__made_by') }}
+),
+
 found as (
     select
         case_id,
@@ -194,12 +198,17 @@ marked as (
         found.leg,
         found.evidence_at,
         found.evidence_ref,
+        coalesce(
+            makers.hand_ref, case when made_by.made_by = 'human' then found.evidence_ref end
+        ) as hand_ref,
         cast(found.evidence_amount_fen as bigint) as evidence_amount_fen,
         found.match_tier,
-        coalesce(made_by.made_by, 'unknown') as made_by
+        coalesce(makers.made_by, made_by.made_by, 'unknown') as made_by
     from found
     inner join cases on found.case_id = cases.case_id
     left join made_by on found.evidence_ref = made_by.source_ref
+    left join makers
+        on cases.loop = 'order' and cases.case_no = makers.case_no and found.leg = makers.leg
 )
 
 select * from marked

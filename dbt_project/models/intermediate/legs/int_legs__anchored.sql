@@ -150,6 +150,7 @@ anchored as (
         end as claim_amount_fen,
         evidence.evidence_at,
         evidence.evidence_ref,
+        evidence.hand_ref,
         evidence.evidence_amount_fen,
         evidence.match_tier,
         coalesce(evidence.made_by, 'unknown') as made_by,

@@ -49,12 +49,19 @@ contracts as (
     where leg = 'refunded'
 ),
 
+-- The records of such a case may turn out to be another case's.
+unsettled_cases as (
+    select case_id from legs
+    where leg = 'submitted' and truth = 'pending'
+),
+
 watermarks as (
     select
         max(case when table_name = 'pay_bill' then complete_until end) as bill_known_until,
         max(case when table_name = 'erp_refunds' then complete_until end) as refunds_known_until,
         max(case when table_name = 'erp_receipts' then complete_until end)
-            as receipts_known_until
+            as receipts_known_until,
+        coalesce(bool_or(table_name = 'erp_orders' and is_connected), false) as has_order_source
     from {{ ref('stg_company__watermarks') }}
 ),
 
@@ -81,10 +88,11 @@ facts as (
         orders.coupon_fen,
         orders.freight_fen,
         orders.fee_fen,
-        shipments.state as shipment_state,
+        shipments.case_no is not null as is_shipped,
+        coalesce(shipments.sent_count, 0) as sent_count,
         receipts.receipts_count,
         receipts.last_received_at,
-        receipts.greatest_receipt_fen,
+        receipts.receipts_fen,
         refunds.bill_refund_ref,
         refunds.erp_refund_ref,
         refunds.bill_refund_fen,
@@ -92,7 +100,7 @@ facts as (
         refunds.bill_last_refunded_at,
         refunds.erp_last_refunded_at,
         refunds.erp_refunds_count,
-        refunds.erp_greatest_refund_fen,
+        refunds.erp_refunds_fen,
         notices.status as notice_status,
         notices.source_ref as notice_ref,
         -- A refund may follow a cancellation: it is missed only once the bill is known that far.
@@ -104,9 +112,11 @@ facts as (
             false
         ) as is_cancellation_settled,
         bookings.updated_at as booking_updated_at,
+        unsettled_cases.case_id is not null as is_case_unsettled,
         watermarks.bill_known_until,
         watermarks.refunds_known_until,
         watermarks.receipts_known_until,
+        watermarks.has_order_source,
         abs(legs.evidence_amount_fen - legs.claim_amount_fen) as difference_fen
     from legs
     inner join cases on legs.case_id = cases.case_id
@@ -117,6 +127,7 @@ facts as (
     left join refunds on legs.case_id = refunds.case_id
     left join notices on legs.case_id = notices.case_id
     left join contracts on legs.case_id = contracts.case_id
+    left join unsettled_cases on legs.case_id = unsettled_cases.case_id
     cross join watermarks
 ),
 
@@ -130,6 +141,11 @@ settled as (
         coalesce(
             case
                 when leg in ('paid', 'booked') and evidence_amount_fen is null then false
+                -- A part may name nothing but the ERP order.
+                when
+                    leg in ('received', 'refunded') and evidence_amount_fen < claim_amount_fen
+                    and (is_order_awaited or not has_order_source)
+                    then false
                 when leg = 'paid' and evidence_amount_fen < claim_amount_fen
                     then bill_known_until >= window_ends_at
                 when leg = 'paid' then true
@@ -177,19 +193,19 @@ classified as (
     select
         *,
         case
-            when truth = 'not_due' then 'none'
-            when is_in_conflict then 'identity_conflict'
+            when truth = 'not_due' or is_case_unsettled then 'none'
+            when is_in_conflict and truth = 'unverifiable' then 'identity_conflict'
             when leg in ('booked', 'confirmed', 'ticketed') and records_count > 1
                 then 'duplicate'
             when
                 leg = 'received' and receipts_count > 1 and is_bill_caught_up
                 and evidence_amount_fen > paid_amount_fen
-                and greatest_receipt_fen = paid_amount_fen
+                and list_contains(receipts_fen, paid_amount_fen)
                 then 'duplicate'
             when
                 leg = 'refunded' and erp_refunds_count > 1 and is_bill_caught_up
                 and erp_refund_fen > bill_refund_fen
-                and erp_greatest_refund_fen = bill_refund_fen
+                and list_contains(erp_refunds_fen, bill_refund_fen)
                 then 'duplicate'
             when leg = 'booked' and match_tier = 'fallback' then 'key_lost'
             when leg = 'submitted' and is_surface_only then 'surface_only'
@@ -198,7 +214,7 @@ classified as (
                 then 'paid_not_booked'
             when
                 leg = 'paid' and truth = 'refuted' and inherited_truth is null
-                and shipment_state is not null
+                and is_shipped
                 then 'shipped_unpaid'
             when
                 leg = 'paid' and truth = 'refuted' and inherited_truth is null
@@ -216,7 +232,7 @@ classified as (
                 then 'state_conflict'
             when
                 leg = 'fulfilled' and has_evidence and erp_state = 'cancelled'
-                and shipment_state <> 'returned'
+                and sent_count > 0
                 then 'state_conflict'
             when
                 leg = 'refunded' and truth = 'refuted' and inherited_truth is null
@@ -374,6 +390,7 @@ select
     case
         when divergence = 'notify_failed' then notice_ref
         when divergence = 'backend_only' then backend_ref
+        when divergence = 'manual_rekey' then hand_ref
         else evidence_ref
     end as evidence_ref,
     owner,

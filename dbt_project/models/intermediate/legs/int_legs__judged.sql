@@ -42,6 +42,10 @@ open_matches as (
     where not is_settled
 ),
 
+orphans as (
+    select * from {{ ref('int_order_orphans') }}
+),
+
 messages as (
     select * from {{ ref('stg_messaging__messages') }}
     where
@@ -65,7 +69,11 @@ order_ends as (
         and (
             orders.erp_state is not distinct from 'cancelled'
             or coalesce(refunds.bill_refund_fen >= orders.paid_amount_fen, false)
-            or coalesce(refunds.erp_refund_fen >= orders.booked_amount_fen, false)
+            or coalesce(
+                refunds.erp_refund_fen
+                >= coalesce(orders.booked_amount_fen, orders.paid_amount_fen),
+                false
+            )
         ) as is_ended
     from orders
     left join shipments on orders.case_no = shipments.case_no
@@ -104,21 +112,33 @@ own as (
         cases.is_claimed,
         legs.leg = 'known' and coalesce(contacts.is_in_conflict, false) as is_in_conflict,
         legs.judged_at >= legs.window_ends_at as is_window_passed,
+        orphans.case_no is not null as may_be_paid_otherwise,
         contacts.case_id is not null as has_identifier,
         case
             when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
             when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'
             when legs.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
+            -- One more contact may show that a shop's phone led to both.
+            when
+                legs.leg = 'known' and contacts.is_in_conflict
+                and legs.judged_at < legs.window_ends_at
+                then 'pending'
             when legs.leg = 'known' and contacts.is_in_conflict then 'unverifiable'
-            when legs.has_evidence and legs.is_late then 'late'
+            -- What is not known so far, or not at all, may have shown the leg in time.
+            when
+                legs.has_evidence and legs.is_late and coalesce(legs.is_connected, false)
+                and legs.judged_at >= legs.due_at
+                then 'late'
             when legs.has_evidence then 'verified'
+            when legs.leg = 'submitted' and cases.is_held then 'pending'
             when not coalesce(legs.is_connected, false) or legs.judged_at is null
                 then 'unverifiable'
             when legs.is_anchor_unknown then 'unverifiable'
+            when legs.leg in ('submitted', 'known') and cases.is_untold then 'unverifiable'
+            when legs.leg = 'paid' and orphans.case_no is not null then 'unverifiable'
             when legs.leg = 'known' and contacts.case_id is null then 'unverifiable'
             when legs.judged_at < legs.window_ends_at then 'pending'
             when legs.leg = 'booked' and open_matches.case_no is not null then 'pending'
-            when legs.leg = 'submitted' and cases.is_held then 'pending'
             when
                 legs.leg in ('confirmed', 'ticketed')
                 and coalesce(telling.told_until < legs.window_ends_at, false)
@@ -131,47 +151,47 @@ own as (
     left join contacts on legs.case_id = contacts.case_id
     left join refunds on legs.case_id = refunds.case_id
     left join open_matches on cases.loop = 'order' and cases.case_no = open_matches.case_no
+    left join orphans on cases.loop = 'order' and cases.case_no = orphans.case_no
     left join telling on true
 ),
 
-erp_orders as (
-    select * from watermarks
-    where table_name = 'erp_orders'
+-- What could hold a record of an order, as far as it is connected.
+order_records as (
+    select
+        min(complete_until) as known_until,
+        coalesce(bool_or(table_name in ('pay_bill', 'erp_orders')), false) as can_be_told
+    from watermarks
+    where
+        table_name in ('pay_bill', 'erp_orders', 'erp_receipts', 'erp_refunds') and is_connected
 ),
 
--- A claim that no record of the case answers, once bill and ERP are known past the first window.
--- Where the bill is not connected, the ERP decides alone; where neither is, nobody does.
-order_surface_only as (
-    select own.case_id
+-- A claim that no record of the case answers: certain once all that could are known past the
+-- first window. Where the bill is not connected, the ERP decides alone; where neither is, nobody.
+unanswered_orders as (
+    select
+        own.case_id,
+        order_records.known_until >= own.window_ends_at as is_certain
     from own
     inner join orders on own.case_id = orders.case_id
     left join refunds on own.case_id = refunds.case_id
     left join receipts on orders.case_no = receipts.case_no
-    left join erp_orders on true
     left join open_matches on orders.case_no = open_matches.case_no
+    cross join order_records
     where
         own.leg = 'paid'
-        and (
-            own.own_truth = 'refuted'
-            or (
-                own.own_truth = 'unverifiable'
-                and not own.is_connected
-                and coalesce(erp_orders.is_connected, false)
-            )
-        )
+        and not own.has_evidence
+        and not own.may_be_paid_otherwise
         and orders.is_claimed
         and orders.booked_ref is null
         and receipts.case_no is null
         and refunds.case_id is null
         and open_matches.case_no is null
-        and (
-            not coalesce(erp_orders.is_connected, false)
-            or erp_orders.complete_until >= own.window_ends_at
-        )
+        and order_records.can_be_told
 ),
 
 surface_only as (
-    select case_id from order_surface_only
+    select case_id from unanswered_orders
+    where is_certain
     union all
     select own.case_id
     from own
@@ -183,49 +203,6 @@ surface_only as (
         and (own.leg in ('confirmed', 'ticketed') or (own.leg = 'known' and own.loop = 'member'))
 ),
 
--- The record may still come, and with it what the CRM knows the buyer by.
-awaiting_order as (
-    select case_id from own
-    where leg in ('booked', 'confirmed') and own_truth = 'pending'
-),
-
--- What is not there before a leg, the earliest in its branch first.
-missing_before as (
-    select
-        own.case_id,
-        own.leg,
-        earlier.own_truth,
-        row_number() over (
-            partition by own.case_id, own.leg, earlier.own_truth = 'unverifiable'
-            order by ancestors.distance desc
-        ) as breaking_rank
-    from own
-    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
-    inner join own as earlier
-        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
-    where earlier.own_truth in ('pending', 'refuted', 'unverifiable')
-),
-
--- The first broken leg of a branch carries the finding: those after it inherit its truth.
-first_broken as (
-    select
-        case_id,
-        leg,
-        own_truth as inherited_truth
-    from missing_before
-    where own_truth <> 'unverifiable' and breaking_rank = 1
-),
-
--- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
--- A refund is measured from its own other side.
-cause_unknown as (
-    select distinct
-        case_id,
-        leg
-    from missing_before
-    where own_truth <> 'refuted' and leg <> 'refunded'
-),
-
 -- What would make these legs due cannot be asked for, so nobody can say that they are missing.
 cause_unverifiable as (
     select
@@ -235,7 +212,8 @@ cause_unverifiable as (
     inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
     inner join own as earlier
         on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
-    where own.leg in ('fulfilled', 'reflowed', 'notified', 'served', 'resolved')
+    where
+        own.leg in ('received', 'fulfilled', 'reflowed', 'notified', 'served', 'resolved')
     group by own.case_id, own.leg
     having
         min(
@@ -246,16 +224,91 @@ cause_unverifiable as (
         ) < coalesce(min(case when earlier.has_evidence then ancestors.distance end), 99)
 ),
 
+-- What nobody can ask for breaks nothing after it.
+asked as (
+    select
+        own.case_id,
+        own.leg,
+        case
+            when cause_unverifiable.case_id is null then own.own_truth
+            when own.own_truth in ('pending', 'refuted') then 'unverifiable'
+            else own.own_truth
+        end as asked_truth
+    from own
+    left join cause_unverifiable
+        on own.case_id = cause_unverifiable.case_id and own.leg = cause_unverifiable.leg
+),
+
+-- What is not there before a leg, the earliest in its branch first.
+missing_before as (
+    select
+        own.case_id,
+        own.leg,
+        earlier.asked_truth,
+        row_number() over (
+            partition by own.case_id, own.leg, earlier.asked_truth = 'unverifiable'
+            order by ancestors.distance desc
+        ) as breaking_rank
+    from own
+    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
+    inner join asked as earlier
+        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    where earlier.asked_truth in ('pending', 'refuted', 'unverifiable')
+),
+
+-- The first broken leg of a branch carries the finding: those after it inherit its truth.
+first_broken as (
+    select
+        case_id,
+        leg,
+        asked_truth as inherited_truth
+    from missing_before
+    where asked_truth <> 'unverifiable' and breaking_rank = 1
+),
+
+-- While a cause is not known, nobody can say how late its effect is: late data is no lateness.
+-- A refund is measured from its own other side.
+cause_unknown as (
+    select distinct
+        case_id,
+        leg
+    from missing_before
+    where asked_truth <> 'refuted' and leg <> 'refunded'
+),
+
+-- The record may still come, and with it what the CRM knows the buyer by, and what receipts and
+-- refunds name.
+awaiting_order as (
+    select
+        asked.case_id,
+        coalesce(first_broken.inherited_truth, asked.asked_truth) = 'pending' as is_pending
+    from asked
+    left join first_broken on asked.case_id = first_broken.case_id and asked.leg = first_broken.leg
+    where
+        asked.leg in ('booked', 'confirmed')
+        and (
+            asked.asked_truth = 'pending'
+            or (asked.asked_truth = 'refuted' and first_broken.inherited_truth = 'pending')
+        )
+),
+
+-- Why `known` waits: it may be one finding with the claim that nothing answers.
+waiting as (
+    select case_id from awaiting_order
+    union
+    select case_id from unanswered_orders
+    where not is_certain
+),
+
 judged as (
     select
         own.*,
         surface_only.case_id is not null as is_surface_only,
+        coalesce(awaiting_order.is_pending, false) as is_order_awaited,
         first_broken.inherited_truth,
         case
-            when
-                own.own_truth = 'late'
-                and cause_unknown.case_id is not null
-                and surface_only.case_id is null
+            when own.own_truth = 'late' and cause_unknown.case_id is not null then 'verified'
+            when own.leg = 'known' and own.own_truth = 'late' and awaiting_order.case_id is not null
                 then 'verified'
             -- Who the buyer is stays open, whatever became of the legs before.
             when own.is_in_conflict then own.own_truth
@@ -263,15 +316,15 @@ judged as (
             when first_broken.inherited_truth is not null then first_broken.inherited_truth
             when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
             when cause_unverifiable.case_id is not null then 'unverifiable'
-            when
-                own.leg = 'known' and awaiting_order.case_id is not null
-                and own.own_truth = 'refuted'
-                then 'pending'
+            when own.own_truth <> 'refuted' then own.own_truth
+            when own.leg = 'known' and waiting.case_id is not null then 'pending'
+            when own.leg = 'refunded' and awaiting_order.is_pending then 'pending'
             else own.own_truth
         end as truth
     from own
     left join surface_only on own.case_id = surface_only.case_id
     left join awaiting_order on own.case_id = awaiting_order.case_id
+    left join waiting on own.case_id = waiting.case_id
     left join cause_unknown
         on own.case_id = cause_unknown.case_id and own.leg = cause_unknown.leg
     left join cause_unverifiable

@@ -3,40 +3,11 @@ with actors as (
 ),
 
 records as (
-    select
-        'erp_orders' as table_name,
-        source_ref,
-        created_by,
-        created_via
-    from {{ ref('stg_erp__orders') }}
-    union all
-    select
-        'erp_receipts',
-        source_ref,
-        created_by,
-        created_via
-    from {{ ref('stg_erp__receipts') }}
-    union all
-    select
-        'erp_shipments',
-        source_ref,
-        created_by,
-        created_via
-    from {{ ref('stg_erp__shipments') }}
-    union all
-    select
-        'crm_appointments',
-        source_ref,
-        created_by,
-        created_via
-    from {{ ref('stg_crm__appointments') }}
-    union all
-    select
-        'crm_cases',
-        source_ref,
-        created_by,
-        created_via
-    from {{ ref('stg_crm__cases') }}
+    select * from {{ ref('int_records__caused') }}
+),
+
+signs as (
+    select * from {{ ref('int_records__hand_signs') }}
 ),
 
 listed as (
@@ -47,7 +18,7 @@ listed as (
     group by table_name
 ),
 
-judged as (
+told as (
     select
         records.table_name,
         records.source_ref,
@@ -59,12 +30,29 @@ judged as (
                 and actors.actor is null
                 then 'human'
             when records.created_via = 'interface' or actors.actor is not null then 'interface'
-            else 'unknown'
-        end as made_by
+        end as told_made_by
     from records
     left join listed on records.table_name = listed.table_name
     left join actors
         on records.table_name = actors.table_name and records.created_by = actors.actor
+),
+
+-- Where the source tells nothing the score decides, and for an interface only where it could see
+-- how late the record is.
+judged as (
+    select
+        told.table_name,
+        told.source_ref,
+        case
+            when told.told_made_by is not null then told.told_made_by
+            when signs.made_by_score >= {{ by_hand('human_score') }} then 'human'
+            when signs.lag_seconds is not null and signs.usual_lag_seconds is not null
+                then 'interface'
+            else 'unknown'
+        end as made_by,
+        case when told.told_made_by is null then signs.made_by_score end as made_by_score
+    from told
+    inner join signs on told.source_ref = signs.source_ref
 )
 
 select * from judged
