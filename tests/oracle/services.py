@@ -356,10 +356,10 @@ class _Judging:
     # Class
 
     def _divergence(self, leg: LegVerdict) -> str:
-        if leg.truth == "not_due" or self.is_abandoned:
+        # read as: while the claim may still come, nothing else is said of the case
+        is_awaited = self.legs["submitted"].truth == "pending"
+        if leg.truth == "not_due" or self.is_abandoned or is_awaited:
             return "none"
-        if self.legs["submitted"].truth == "pending":
-            return "none"  # read as: the claim may still come
         is_first = leg.leg in ("confirmed", "ticketed")
         if leg.leg == "known" and leg.truth == "unverifiable" and self._is_in_conflict():
             return "identity_conflict"

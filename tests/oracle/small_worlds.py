@@ -82,8 +82,7 @@ def build_batch(
     random = Random(seed)
     if watermarks is None:
         watermarks = _some_watermarks(random)
-    marks = tuple(watermarks.values())
-    made = [_World(random, number, marks, are_punctual) for number in range(worlds)]
+    made = [_World(random, number, watermarks, are_punctual) for number in range(worlds)]
     return Batch(
         seed,
         {world.prefix: {t: world.rows[t] for t in watermarks} for world in made},
@@ -149,12 +148,14 @@ class _World:
     """One to six cases and the people behind them; `rows` holds all of it."""
 
     def __init__(
-        self, random: Random, number: int, marks: Sequence[datetime], is_punctual: bool
+        self, random: Random, number: int, watermarks: Mapping[str, datetime], is_punctual: bool
     ) -> None:
         self.random = random
         self.is_punctual = is_punctual
         self.prefix = f"W{number:03d}"  # its numbers and people begin with it
-        self.marks = marks or (NOW,)
+        self.connected = set(watermarks)
+        self.marks = tuple(watermarks.values()) or (NOW,)
+        self.begun: list[datetime] = []  # when each case began
         self.rows: Rows = {table: [] for table in KEYS}
         self._serial = 0
         # Amounts of other worlds differ by more than any difference that is made within one.
@@ -224,15 +225,17 @@ class _World:
 
     def moment(self) -> datetime:
         """When a case begins: anywhere, or where one of its windows ends at a watermark."""
-        if self.happens(3):  # some cases begin before anybody looked
-            return START + self.random.randint(-3600, 3600) * SECOND
-        anywhere = START + self.random.randint(0, 11 * 24 * 60) * MINUTE
+        at = START + self.random.randint(0, 11 * 24 * 60) * MINUTE
         pinned = (
             self.pick(*self.marks)
             - self.pick(*PINNED_HOURS) * HOUR
             + self.random.randint(-1, 1) * SECOND
         )
-        return pinned if self.happens(50) and pinned >= START else anywhere
+        if self.happens(3):  # some cases begin before anybody looked
+            at = START + self.random.randint(-3600, 3600) * SECOND
+        elif self.happens(50) and pinned >= START:
+            at = pinned
+        return at
 
     def add(self, table: str, **values: Any) -> MutableRow:
         self.rows[table].append(row(table, **values))
@@ -261,12 +264,10 @@ class _World:
         return _Buyer(f"o-{mark}", f"u-{mark}", f"m-{mark}", shared, f"k-{mark}")
 
     def _meet(self, buyer: _Buyer) -> None:
-        """Contacts and known pairs of identifiers, around the time of some case of theirs."""
-        begun = [e["occurred_at"] for e in self.rows["tracking_events"]]
-        begun = begun or [row["happened_at"] for row in self.rows["pay_bill"]] or [self.moment()]
+        """Contacts and known pairs of identifiers, around the time of the first case."""
         for _ in range(self.pick(0, 1, 1, 1, 1, 2)):
             kinds = ("unionid", "openid", "member_no", "phone", "customer_code")
-            made_at = min(begun) + self.pick(
+            made_at = min(self.begun) + self.pick(
                 timedelta(), -4 * DAY, self.soon_or(self.near(0.5), self.near(24), 3 * DAY)
             )
             self.add(
@@ -288,14 +289,15 @@ class _World:
                     left_value=getattr(buyer, left),
                     right_kind=right,
                     right_value=getattr(other, right),
-                    seen_at=min(begun)
+                    seen_at=min(self.begun)
                     + self.pick(timedelta(), -4 * DAY, self.soon_or(self.near(0.5, 24), 3 * DAY)),
                 )
 
     def _open_a_shop(self) -> None:
         """Some contacts by the phone of the first buyer: at, or above, what one person may have."""
-        for _ in range(self.pick(2, 3, 4)):
-            at = START if self.is_punctual else self.moment()
+        # a shop that grows makes another person of a buyer days later
+        for _ in range(4 if self.is_punctual else self.pick(2, 3, 4)):
+            at = START - 9 * DAY if self.is_punctual else self.moment()
             self.add(
                 "crm_contacts",
                 contact_id=self.serial("C"),
@@ -350,27 +352,32 @@ class _Order:
         self.line = world.pick("retail", "鲜花")
         self.amount = world.amount()
         self.at = world.moment()
+        world.begun.append(self.at)
         # the number under which it is paid, where that is another one
         self.pay_number = world.serial("P") if world.happens(10) else self.number
-        is_paid = world.happens(82)
-        self.paid_at = self.at + self._lag(5 * MINUTE, 24)
-        if world.is_punctual and not is_paid:  # nobody knows why it is booked late
-            self.paid_at = self.at
-        self.paid_up_at = self.paid_at  # with the last part
-        self.booked_at = self.paid_at + self._lag(10 * MINUTE, 0.5, 24)
-        if world.is_punctual:  # the systems' clocks do not differ by more
-            self.booked_at = max(self.booked_at, self.at - 119 * SECOND)
-        self.booked_number: str | None = self.number  # the number that the ERP order bears
-        if not world.happens(12):
-            self._track()
-        if is_paid:
-            self._pay()
-        if world.happens(82):
-            self._book()
+        self._pay_and_book()
         if world.happens(15):
             self._refund()
         if world.happens(10):
             self._share()
+
+    def _pay_and_book(self) -> None:
+        world = self.world
+        is_paid = world.happens(82)
+        self.paid_at = self.at + self._lag(5 * MINUTE, 24)
+        self.paid_up_at = self.paid_at  # with the last part
+        self.booked_number: str | None = self.number  # the number that the ERP order bears
+        if world.is_punctual and not (is_paid and "pay_bill" in world.connected):
+            self.paid_at = self.at  # else nobody could know why it is booked so late
+        self.booked_at = self.paid_at + self._lag(10 * MINUTE, 0.5, 24)
+        if is_paid:
+            self._pay()
+        if world.is_punctual:  # it is paid up before, and no two clocks differ by more
+            self.booked_at = max(self.booked_at, self.paid_up_at, self.at - 119 * SECOND)
+        if not world.happens(12):
+            self._track()
+        if world.happens(82):
+            self._book()
 
     def _lag(self, usual: timedelta, *edges: float) -> timedelta:
         return self.world.lag(usual, edges)
@@ -495,7 +502,8 @@ class _Order:
     def _keys(self) -> dict[str, str]:
         """What the ERP may call the order by; in a punctual world it does not contradict itself."""
         keys = {"erp_order_no": self.erp_no, "order_no": self.number}
-        if self.world.is_punctual and self.booked_number != self.number:
+        is_other = {self.booked_number, self.pay_number} != {self.number}
+        if self.world.is_punctual and is_other:
             del keys["order_no"]
         return keys
 
@@ -628,6 +636,7 @@ class _Service:
         self.number = world.serial(self.mark)
         self.line = world.pick("retail", "鲜花")
         self.at = world.moment()
+        world.begun.append(self.at)
         if world.happens(86):
             for after in [timedelta()] + [3 * SECOND] * world.happens(6):
                 self._submit(self.at + after)
