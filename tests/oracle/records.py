@@ -136,6 +136,9 @@ class CaseRecords:
     is_matched: bool = False  # the ERP order bears no key of the case and was found by what it says
     awaits_match: bool = False  # such an order is there, and a better one may still come
     is_held: bool = False  # a record of the back end alone that may still be another case's
+    # Where no ERP is connected, nobody tells which claim a payment under a number of its own pays:
+    is_nameless: bool = False  # the case is such a payment
+    may_be_paid: bool = False  # such a payment follows the claim of the case
 
     @property
     def order(self) -> Row | None:
@@ -248,6 +251,12 @@ class Gathered:
             payers[payment["transaction_id"]] = naming if is_orphan and naming else [number]
         return payers
 
+    def _nameless_payments(self) -> list[Row]:
+        """Payments under a number that no front end knows, where no ERP says what they pay."""
+        if self.watermarks.get("erp_orders") is not None:
+            return []
+        return [row for row in self._all_payments() if row["order_no"] not in self.acted]
+
     def payments_of(self, number: str) -> list[Row]:
         return _sorted(self._payments[number], "happened_at")
 
@@ -299,6 +308,13 @@ class Gathered:
         case.is_matched = self.matches.settled_record(number) is not None
         case.awaits_match = self.matches.is_open(number)
         case.is_held = not case.events and self._is_held(case)
+        nameless = self._nameless_payments()
+        case.is_nameless = any(payment in nameless for payment in case.payments)
+        if case.events:
+            opens = submit_of(case.events)["occurred_at"] - SKEW
+            case.may_be_paid = any(
+                opens <= payment["happened_at"] < opens + SKEW + DAY for payment in nameless
+            )
         self._identify(case)
         return case
 

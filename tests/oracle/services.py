@@ -309,6 +309,10 @@ class _Judging:
             return False
         if leg.leg == "known" and not self._is_certain_who():
             return False
+        judged_at = self._judged_at(leg.leg)
+        due_at = self._anchor(leg.leg) + (contract.late_after or contract.window)
+        if judged_at is None or judged_at < due_at:
+            return False  # read as: another row may still show it in time
         lag = leg.at - self._anchor(leg.leg)
         if contract.late_after is not None:
             return lag > contract.late_after

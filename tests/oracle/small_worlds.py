@@ -281,17 +281,14 @@ class _World:
         pairs = (("unionid", "openid"), ("unionid", "member_no"), ("openid", "phone"),
                  ("phone", "customer_code"))  # fmt: skip
         for left, right in pairs:
-            if self.happens(20):
-                other = self.pick(*self.buyers) if self.happens(10) else buyer
-                self.add(
-                    "identities",
-                    left_kind=left,
-                    left_value=getattr(buyer, left),
-                    right_kind=right,
-                    right_value=getattr(other, right),
-                    seen_at=min(self.begun)
-                    + self.pick(timedelta(), -4 * DAY, self.soon_or(self.near(0.5, 24), 3 * DAY)),
-                )
+            other = self.pick(*self.buyers) if self.happens(10) else buyer
+            pair = {"left_kind": left, "left_value": getattr(buyer, left),
+                    "right_kind": right, "right_value": getattr(other, right)}  # fmt: skip
+            is_told = any(pair.items() <= row.items() for row in self.rows["identities"])
+            if self.happens(20) and not is_told:  # a pair is known since one time
+                later = self.soon_or(self.near(0.5, 24), 3 * DAY)
+                seen_at = min(self.begun) + self.pick(timedelta(), -4 * DAY, later)
+                self.add("identities", seen_at=seen_at, **pair)
 
     def _open_a_shop(self) -> None:
         """Some contacts by the phone of the first buyer: at, or above, what one person may have."""

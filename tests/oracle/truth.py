@@ -152,7 +152,7 @@ class CaseTruth:
             return False
         if case.payments or case.orders or case.receipts or shipped(case):
             return False
-        return not (case.bill_refunds or case.erp_refunds or case.awaits_match)
+        return not (case.bill_refunds or case.erp_refunds or case.awaits_match or case.may_be_paid)
 
     def _is_back_end_known(self) -> bool:
         end = self.base() + CONTRACT["paid"].window  # type: ignore[operator]
@@ -328,7 +328,7 @@ class CaseTruth:
         if "refuted" in before or self.is_surface_only:
             return "refuted"
         leg.is_inherited = False  # "else it is judged by its own window and watermark"
-        if self._is_cause_unverifiable(leg.leg) or self._is_key_absent(leg.leg):
+        if self._is_unanswerable(leg.leg) or self._is_key_absent(leg.leg):
             return "unverifiable"
         if leg.leg == "submitted" and self.case.is_held:  # whether a front end is connected or not
             return "pending"
@@ -394,23 +394,33 @@ class CaseTruth:
             return False  # read as: its anchor is not known, and late data is no alarm
         if leg.leg == "known" and (self._may_be_booked() or not self.is_window_over("known")):
             return False  # read as: the order may still bring the phone of an old contact
-        if leg.leg == "reflowed" and not self._is_known_past_due(leg.leg):
-            return False  # read as: the other of its two sources may still show it in time
+        if not self._is_known_past_due(leg.leg):
+            return False  # read as: another source, or row, may still show it in time
         lag = leg.at - self._anchor(leg.leg)  # "Lateness is evidence time minus anchor"
         if contract.late_after is not None:
             return lag > contract.late_after
         return lag >= contract.window
 
     def _is_known_past_due(self, name: str) -> bool:
-        """Every connected source of the leg is known past the time when its evidence is late."""
+        """Every source of the leg is known past the time when its evidence is late."""
         contract = CONTRACT[name]
         due_at = self._anchor(name) + (contract.late_after or contract.window or timedelta())
         marks = [self.watermark(table) for table in contract.tables]
-        return all(until is None or until >= due_at for until in marks)
+        return all(until is not None and until >= due_at for until in marks)
 
     def _is_key_absent(self, name: str) -> bool:
         """ "the key needed for the join is absent"."""
         return name == "known" and not self.has_identifier
+
+    def _is_unanswerable(self, name: str) -> bool:
+        """Read as: where no ERP is connected, it takes with it what only its orders could tell."""
+        is_without_erp = self.watermark("erp_orders") is None
+        return (
+            self._is_cause_unverifiable(name)
+            or (name in ("submitted", "known") and self.case.is_nameless)
+            or (name == "paid" and self.case.may_be_paid)
+            or (name == "received" and is_without_erp)
+        )
 
     def _is_cause_unverifiable(self, name: str) -> bool:
         """Read as: what would make it due cannot be asked for, and nothing nearer shows it."""
