@@ -252,10 +252,13 @@ class Gathered:
         return payers
 
     def _nameless_payments(self) -> list[Row]:
-        """Payments under a number that no front end knows, where no ERP says what they pay."""
+        """Those under a number that no front end knows, where no ERP says what they pay: of each
+        number the first, since a number that was paid before a claim is not of that claim."""
         if self.watermarks.get("erp_orders") is not None:
             return []
-        return [row for row in self._all_payments() if row["order_no"] not in self.acted]
+        payments = _sorted(self._all_payments(), "happened_at")
+        first = {row["order_no"]: row for row in reversed(payments)}
+        return [row for number, row in first.items() if not self.events_of(number)]
 
     def payments_of(self, number: str) -> list[Row]:
         return _sorted(self._payments[number], "happened_at")
@@ -310,7 +313,7 @@ class Gathered:
         case.is_held = not case.events and self._is_held(case)
         nameless = self._nameless_payments()
         case.is_nameless = any(payment in nameless for payment in case.payments)
-        if case.events:
+        if any(event["event"] == "pay_success" for event in case.events):
             opens = submit_of(case.events)["occurred_at"] - SKEW
             case.may_be_paid = any(
                 opens <= payment["happened_at"] < opens + SKEW + DAY for payment in nameless
@@ -493,8 +496,9 @@ class Matches:
                 yield number, amount_fen, max(times)
 
     def _may_be_paid_by(self, record: Row, number: str) -> bool:
-        sharers = self._gathered.payers.get(record.get("transaction_id") or "", [])
-        return len(sharers) != 1 or sharers[0] in (number, _own_number(record))
+        """Its transaction pays no other case, and not the one that it would be by itself."""
+        payers = self._gathered.payers
+        return payers.get(record.get("transaction_id") or "", [number]) == [number]
 
     def _is_buyer(self, record: Row, number: str) -> bool:
         people = self._gathered.people

@@ -307,7 +307,7 @@ class _Judging:
         contract = self.contract[leg.leg]
         if leg.at is None or contract.window is None or self._has_no_slot(leg.leg):
             return False
-        if leg.leg == "known" and not self._is_certain_who():
+        if leg.leg == "known" and self._may_be_named():
             return False
         judged_at = self._judged_at(leg.leg)
         due_at = self._anchor(leg.leg) + (contract.late_after or contract.window)
@@ -318,11 +318,9 @@ class _Judging:
             return lag > contract.late_after
         return lag >= contract.window
 
-    def _is_certain_who(self) -> bool:
-        """Read as: an appointment may still name a contact, and a source an earlier link."""
-        if "confirmed" in self.legs and self._own_truth(self.legs["confirmed"]) == "pending":
-            return False
-        return self._is_over("known")
+    def _may_be_named(self) -> bool:
+        """Read as: an appointment may still name an old contact."""
+        return "confirmed" in self.legs and self._own_truth(self.legs["confirmed"]) == "pending"
 
     def _truth(self, leg: LegVerdict) -> str:
         own = self._own_truth(leg)
@@ -349,12 +347,7 @@ class _Judging:
                     break
                 if truth == "unverifiable" and name != "submitted":
                     return "unverifiable"
-        is_awaited = (
-            leg.leg == "known"
-            and own == "refuted"
-            and "confirmed" in self.legs
-            and self._own_truth(self.legs["confirmed"]) == "pending"
-        )
+        is_awaited = leg.leg == "known" and own == "refuted" and self._may_be_named()
         return "pending" if is_awaited else own
 
     # Class

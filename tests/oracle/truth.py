@@ -340,7 +340,11 @@ class CaseTruth:
         """No evidence, and by its own window and watermark not refuted."""
         if leg.has_evidence or leg.truth == "not_due":
             return False
-        is_unknown = self.judged_at(leg.leg) is None or self._is_key_absent(leg.leg)
+        is_unknown = (
+            self.judged_at(leg.leg) is None
+            or self._is_key_absent(leg.leg)
+            or (leg.leg in ("submitted", "paid") and self._is_unanswerable(leg.leg))
+        )
         return is_unknown or self._may_still_come(leg.leg)
 
     def _may_still_come(self, name: str) -> bool:
@@ -392,7 +396,7 @@ class CaseTruth:
             self._is_open(self.legs[name]) for name in legs_before(leg.leg)
         ):
             return False  # read as: its anchor is not known, and late data is no alarm
-        if leg.leg == "known" and (self._may_be_booked() or not self.is_window_over("known")):
+        if leg.leg == "known" and self._may_be_booked():
             return False  # read as: the order may still bring the phone of an old contact
         if not self._is_known_past_due(leg.leg):
             return False  # read as: another source, or row, may still show it in time
@@ -406,6 +410,7 @@ class CaseTruth:
         contract = CONTRACT[name]
         due_at = self._anchor(name) + (contract.late_after or contract.window or timedelta())
         marks = [self.watermark(table) for table in contract.tables]
+        marks += [self.judged_at(name)] if name == "known" else []
         return all(until is not None and until >= due_at for until in marks)
 
     def _is_key_absent(self, name: str) -> bool:
