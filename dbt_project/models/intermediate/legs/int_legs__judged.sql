@@ -127,10 +127,7 @@ own as (
             -- What is not known so far, or not at all, may have shown the leg in time.
             when
                 legs.has_evidence and legs.is_late and coalesce(legs.is_connected, false)
-                and legs.judged_at >= case
-                    when legs.leg = 'known' then legs.window_ends_at
-                    else legs.due_at
-                end
+                and legs.judged_at >= legs.due_at
                 then 'late'
             when legs.has_evidence then 'verified'
             when legs.leg = 'submitted' and cases.is_held then 'pending'
