@@ -196,7 +196,9 @@ class _Judging:
             times = [since for since, _ in case.contacts[:1]]
         elif leg.leg == "notified":
             sent = [m for m in self._due_messages() if m["status"] == "success"]
-            times = [min(_message_at(m) for m in sent)] if sent else []
+            # one that nobody knows the time of cannot be shown to be late
+            unknown = any(m["sent_at"] is None for m in sent)
+            times = [None if unknown else min(m["sent_at"] for m in sent)] if sent else []
         elif record is not None and leg.leg in ("confirmed", "ticketed"):
             times = [case.recorded_at]
             leg.made_by = self._made_by(record)

@@ -72,6 +72,7 @@ ranked as (
                     when status in ('user_block', 'system_failed', 'freq_limit') then 1
                     else 2
                 end,
+                sent_at nulls first,
                 message_at,
                 message_id
         ) as message_rank

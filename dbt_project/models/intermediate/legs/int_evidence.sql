@@ -173,7 +173,7 @@ found as (
     select
         case_id,
         'notified',
-        message_at,
+        sent_at,
         source_ref,
         null,
         'case_no'

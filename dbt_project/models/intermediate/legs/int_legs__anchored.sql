@@ -157,17 +157,17 @@ anchored as (
         evidence.case_id is not null as has_evidence,
         -- One side of a refund is there: only the other side's source can still bring it.
         case
-            when case_legs.leg = 'refunded' and refunds.bill_refund_ref is not null
-                then erp_refunds.complete_until
-            when case_legs.leg = 'refunded' and refunds.erp_refund_ref is not null
-                then pay_bill.complete_until
+            when case_legs.leg <> 'refunded' or evidence.case_id is not null
+                then watermarks.judged_at
+            when refunds.bill_refund_ref is not null then erp_refunds.complete_until
+            when refunds.erp_refund_ref is not null then pay_bill.complete_until
             else watermarks.judged_at
         end as judged_at,
         case
-            when case_legs.leg = 'refunded' and refunds.bill_refund_ref is not null
-                then coalesce(erp_refunds.is_connected, false)
-            when case_legs.leg = 'refunded' and refunds.erp_refund_ref is not null
-                then coalesce(pay_bill.is_connected, false)
+            when case_legs.leg <> 'refunded' or evidence.case_id is not null
+                then watermarks.is_connected
+            when refunds.bill_refund_ref is not null then coalesce(erp_refunds.is_connected, false)
+            when refunds.erp_refund_ref is not null then coalesce(pay_bill.is_connected, false)
             else watermarks.is_connected
         end as is_connected
     from case_legs
