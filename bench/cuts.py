@@ -23,7 +23,8 @@ _LEGS = """
     from marts.fct_case_legs
 """
 # Legs whose evidence lies in a source, that have none, and that are judged all the same. A leg may
-# take over what the leg that broke before it came to.
+# take over what the leg that broke before it came to, and a claim waits where its record may still
+# be another case's.
 _JUDGED_WITHOUT = """
     with legs as (
         select * from marts.fct_case_legs
@@ -42,7 +43,15 @@ _JUDGED_WITHOUT = """
     select
         count(case when legs.truth = 'unverifiable' then 1 end) as unverifiable_count,
         count(
-            case when legs.truth in ('refuted', 'pending') and broken.case_id is null then 1 end
+            case
+                when
+                    broken.case_id is null
+                    and (
+                        legs.truth = 'refuted'
+                        or (legs.truth = 'pending' and legs.leg <> 'submitted')
+                    )
+                    then 1
+            end
         ) as judged_count
     from legs
     inner join sources on legs.loop = sources.loop and legs.leg = sources.leg
@@ -65,7 +74,7 @@ class Leg:
 class Cut:
     """One source known `hours` less far. `hours` None: the source is not connected.
 
-    `false_alarms` are findings of the cut that the whole does not have; `moved` counts those on a
+    `false_alarms` are findings of the cut that the whole does not have; `moved` are those on a
     case that diverges in the whole too, on another leg. Of the refuted legs that the cut takes
     back, `pending` wait, `unowed` wait too, for what made them due is not known yet, and `lost` are
     neither: an alarm that was right and is gone. `judged_without` are legs of a missing source that
@@ -76,12 +85,17 @@ class Cut:
     hours: int | None
     findings: int
     false_alarms: tuple[CaseLeg, ...]
-    moved: int = 0
+    moved: tuple[CaseLeg, ...] = ()
     pending: int = 0
     unowed: int = 0
     lost: tuple[CaseLeg, ...] = ()
     unverifiable: int = 0
     judged_without: int = 0
+
+    @property
+    def alarms_of_sound_cases(self) -> tuple[CaseLeg, ...]:
+        """The false alarms on cases of which the whole has no finding at all."""
+        return tuple(alarm for alarm in self.false_alarms if alarm not in self.moved)
 
 
 def cut_everything(
@@ -189,12 +203,12 @@ def read_legs(connection: duckdb.DuckDBPyConnection) -> dict[CaseLeg, Leg]:
 
 def _alarms(
     whole: Mapping[CaseLeg, Leg], cut: Mapping[CaseLeg, Leg]
-) -> tuple[int, tuple[CaseLeg, ...], int]:
-    """How many findings a cut has, which of them the whole has not, and how many of those moved."""
+) -> tuple[int, tuple[CaseLeg, ...], tuple[CaseLeg, ...]]:
+    """How many findings a cut has, which of them the whole has not, and which of those moved."""
     right, found = _findings(whole), _findings(cut)
-    alarms = found - right
+    alarms = sorted(found - right)
     diverging = {case_id for case_id, _ in right}
-    return len(found), tuple(sorted(alarms)), sum(case_id in diverging for case_id, _ in alarms)
+    return len(found), tuple(alarms), tuple(alarm for alarm in alarms if alarm[0] in diverging)
 
 
 def _findings(legs: Mapping[CaseLeg, Leg]) -> set[CaseLeg]:

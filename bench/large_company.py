@@ -20,7 +20,7 @@ from bench.measurement import Tell
 from pipeline.company import Company, load_company
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Landing, day_end, day_start
-from pipeline.warehouse import DUCKDB_TYPES
+from pipeline.registration import DUCKDB_TYPES
 
 FIRST_DAY = date(2026, 10, 1)
 CONNECTOR = "files"

@@ -29,16 +29,10 @@ from pipeline.decisions.functions import register
 from pipeline.errors import WarehouseError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
+from pipeline.models import DBT, DBT_PROJECT, digest_models
+from pipeline.registration import write_declarations, write_landed, write_watermarks
 from pipeline.sources.mapping import DAY, map_rows, split_days
-from pipeline.warehouse import (
-    DBT,
-    DBT_PROJECT,
-    Warehouse,
-    digest_models,
-    write_declarations,
-    write_landed,
-    write_watermarks,
-)
+from pipeline.warehouse import Warehouse
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 

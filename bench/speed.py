@@ -24,7 +24,8 @@ from bench.watched import Taken, watched
 from pipeline.company import Company
 from pipeline.errors import ConfigurationError
 from pipeline.landing import Landing
-from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
+from pipeline.models import DBT, DBT_PROJECT
+from pipeline.warehouse import Warehouse
 
 ALL_EVENTS = (200_000, 2_000_000, 20_000_000)
 DEFAULT_EVENTS = 2_000_000

@@ -32,6 +32,8 @@ SMALL = SIZES[0]
 LEAST_REKEY_PRECISION = 0.99
 LEAST_REKEY_RECALL = 0.95
 REKEYED = "manual_rekey"
+# Without it, a link that is not there cannot be told from one that nobody handed over.
+ONLY_LINKS = "identities"
 SHOWN_EXAMPLES = 3
 
 
@@ -198,8 +200,9 @@ def _bars_of_cuts(cuts: Sequence[Cut]) -> Iterator[Bar]:
         sum(cut.pending + cut.unowed for cut in late), "refuted legs that wait",
     )  # fmt: skip
     yield _bar(
-        "a missing source raises no alarm",
-        [f"{_cut_name(cut)}: {_some(cut.false_alarms)}" for cut in missing if cut.false_alarms],
+        "a missing source raises no alarm about a sound case",
+        [f"{_cut_name(cut)}: {_some(cut.alarms_of_sound_cases)}" for cut in missing
+         if cut.alarms_of_sound_cases and cut.table != ONLY_LINKS],
         len(missing), "sources taken away",
     )  # fmt: skip
     yield _bar(
@@ -289,7 +292,7 @@ def _tables(evidence: Evidence) -> Iterator[Figures]:
         as_texts(
             [
                 (name, sum(cut.findings for cut in cuts),
-                 sum(len(cut.false_alarms) for cut in cuts), sum(cut.moved for cut in cuts),
+                 sum(len(cut.false_alarms) for cut in cuts), sum(len(cut.moved) for cut in cuts),
                  sum(cut.pending for cut in cuts), sum(cut.unowed for cut in cuts),
                  sum(len(cut.lost) for cut in cuts))
                 for name, cuts in _by_name(evidence.cuts, is_missing=False).items()
@@ -303,7 +306,7 @@ def _tables(evidence: Evidence) -> Iterator[Figures]:
         as_texts(
             [
                 (name, sum(cut.findings for cut in cuts),
-                 sum(len(cut.false_alarms) for cut in cuts), sum(cut.moved for cut in cuts),
+                 sum(len(cut.false_alarms) for cut in cuts), sum(len(cut.moved) for cut in cuts),
                  sum(cut.unverifiable for cut in cuts), sum(cut.judged_without for cut in cuts))
                 for name, cuts in _by_name(evidence.cuts, is_missing=True).items()
             ]
@@ -370,5 +373,7 @@ _REMARKS = (
     " known. A finding that the whole data does not have is a false alarm; it has *moved*"
     " where its case diverges in the whole data too, on another leg. A refuted leg that the"
     " cut takes back must wait (`pending`), or what made it due is itself not known yet; else it"
-    " is lost. *Missing*: the source is not connected.",
+    " is lost. *Missing*: the source is not connected. What it would have told may then show as"
+    " another finding of the same case; a sound case must not become one. `identities` are shown,"
+    " and not held to it: who is linked by nothing else is not known.",
 )

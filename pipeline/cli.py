@@ -199,7 +199,9 @@ def report(
         Warehouse(loaded.data).published,
         out or loaded.data / "report.html",
         lang=lang,
-        targets={str(loop.business_line): loop.target_closure for loop in loaded.loops},
+        targets={
+            (str(loop.business_line), loop.loop): loop.target_closure for loop in loaded.loops
+        },
     )
     typer.echo(written)
 

@@ -13,6 +13,11 @@ AS_OF = datetime(2026, 10, 30, 16, 0, tzinfo=UTC)
 FIRST_DAY = date(2026, 10, 1)
 LEGS = ("submitted", "paid", "booked", "received", "fulfilled", "known", "reflowed", "notified")
 OPTIONAL_LEGS = ("notified",)
+LOOP_LEGS = {
+    "order": LEGS,
+    "booking": ("submitted", "confirmed", "served", "known", "notified"),
+    "aftersale": ("submitted", "ticketed", "resolved", "notified"),
+}
 
 TABLES = {
     "fct_cases": "case_id varchar, loop varchar, business_line varchar, channel varchar, "
@@ -27,7 +32,8 @@ TABLES = {
     "evidence_at timestamptz, due_at timestamptz, lag_seconds bigint, claim_amount_fen bigint, "
     "evidence_amount_fen bigint, amount_at_stake_fen bigint, claim_ref varchar, "
     "evidence_ref varchar, owner varchar, detail varchar, leg_rank integer, is_mandatory boolean, "
-    "surface_claims boolean, has_evidence boolean, made_by varchar, as_of timestamptz",
+    "surface_claims boolean, has_evidence boolean, made_by varchar, match_tier varchar, "
+    "as_of timestamptz",
     "fct_divergences": "case_id varchar, loop varchar, business_line varchar, channel varchar, "
     "leg varchar, divergence varchar, sub_class varchar, truth varchar, claim_at timestamptz, "
     "evidence_at timestamptz, due_at timestamptz, lag_seconds bigint, claim_amount_fen bigint, "
@@ -43,6 +49,8 @@ TABLES = {
     "fct_restatements": "case_id varchar, leg varchar, truth_before varchar, truth_after varchar, "
     "divergence_before varchar, divergence_after varchar, cause varchar, cause_ref varchar, "
     "restated_run bigint, restated_as_of timestamptz",
+    "fct_identity_conflicts": "person_id varchar, contact_ref varchar, reached_at timestamptz, "
+    "as_of timestamptz",
     "source_watermarks": "table_name varchar, is_connected boolean, complete_from timestamptz, "
     "complete_until timestamptz, batches_count bigint, rows_count bigint, "
     "quarantined_count bigint, as_of timestamptz",
@@ -68,13 +76,14 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Case:
-    """One claimed, mature order that closes, but for what is said otherwise.
+    """One claimed, mature case that closes, but for what is said otherwise.
 
     `broken` names the leg from which on nothing was found; `truths` overrules single legs.
     """
 
     number: str
     line: str = "retail"
+    loop: str = field(default="order", kw_only=True)
     channel: str | None = "mini_program"
     day: date = FIRST_DAY
     amount_fen: int | None = 12_800
@@ -89,21 +98,25 @@ class Case:
 
     @property
     def case_id(self) -> str:
-        return f"order:{self.number}"
+        return f"{self.loop}:{self.number}"
+
+    @property
+    def legs(self) -> tuple[str, ...]:
+        return LOOP_LEGS[self.loop]
 
     def truth(self, leg: str) -> str:
         if leg in self.truths:
             return self.truths[leg]
         if self.is_abandoned and leg != "submitted":
             return "not_due"
-        if self.broken and LEGS.index(leg) >= LEGS.index(self.broken):
+        if self.broken and self.legs.index(leg) >= self.legs.index(self.broken):
             return "refuted"
         return next((d.truth for d in self.divergences if d.leg == leg), "verified")
 
     @property
     def is_closed(self) -> bool:
         return all(
-            self.truth(leg) in ("verified", "late") for leg in LEGS if leg not in OPTIONAL_LEGS
+            self.truth(leg) in ("verified", "late") for leg in self.legs if leg not in OPTIONAL_LEGS
         )
 
 
@@ -119,11 +132,12 @@ def publish(
     cases = list(cases)
     rows: dict[str, list[dict[str, Any]]] = {
         "fct_cases": [_case_row(case) for case in cases],
-        "fct_case_legs": [_leg_row(case, leg) for case in cases for leg in LEGS],
+        "fct_case_legs": [_leg_row(case, leg) for case in cases for leg in case.legs],
         "fct_divergences": [
             _divergence_row(case, item) for case in cases for item in case.divergences
         ],
         "fct_restatements": [],
+        "fct_identity_conflicts": [],
         "fct_sessions": list(sessions),
         "source_watermarks": list(watermarks),
         "rpt_bridge_daily": list(bridge),
@@ -147,7 +161,7 @@ def _entered_at(case: Case) -> datetime:
 
 def _case_row(case: Case) -> dict[str, Any]:
     return {
-        "case_id": case.case_id, "loop": "order", "business_line": case.line,
+        "case_id": case.case_id, "loop": case.loop, "business_line": case.line,
         "channel": case.channel, "entered_at": _entered_at(case), "business_day": case.day,
         "person_id": f"person-{case.number}", "amount_fen": case.amount_fen,
         "is_claimed": case.is_claimed, "is_abandoned": case.is_abandoned,
@@ -162,10 +176,10 @@ def _leg_row(case: Case, leg: str) -> dict[str, Any]:
     truth = case.truth(leg)
     found = truth in ("verified", "late")
     return {
-        "case_id": case.case_id, "loop": "order", "business_line": case.line,
+        "case_id": case.case_id, "loop": case.loop, "business_line": case.line,
         "channel": case.channel, "leg": leg, "truth": truth,
         "divergence": next((d.name for d in case.divergences if d.leg == leg), "none"),
-        "leg_rank": LEGS.index(leg) + 1, "is_mandatory": leg not in OPTIONAL_LEGS,
+        "leg_rank": case.legs.index(leg) + 1, "is_mandatory": leg not in OPTIONAL_LEGS,
         "surface_claims": case.is_claimed, "has_evidence": found,
         "claim_amount_fen": case.amount_fen, "evidence_amount_fen": case.amount_fen,
         "made_by": ("human" if leg in case.by_hand else "interface") if found else "unknown",
@@ -176,7 +190,7 @@ def _divergence_row(case: Case, item: Divergence) -> dict[str, Any]:
     claimed = case.amount_fen
     at_stake = claimed if item.found_fen is None else item.found_fen - (claimed or 0)
     return {
-        "case_id": case.case_id, "loop": "order", "business_line": case.line,
+        "case_id": case.case_id, "loop": case.loop, "business_line": case.line,
         "channel": case.channel, "leg": item.leg, "divergence": item.name,
         "sub_class": item.sub_class, "truth": item.truth, "claim_at": _entered_at(case),
         "claim_amount_fen": case.amount_fen, "evidence_amount_fen": item.found_fen,

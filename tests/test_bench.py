@@ -308,7 +308,7 @@ def test_a_bridge_that_leaves_something_over_fails_the_measurement(
          Cut("erp_orders", 24, findings=1, false_alarms=(("order:1", "booked"),))),
         ("what late data takes back waits for it",
          Cut("erp_orders", 24, findings=1, false_alarms=(), lost=(("order:1", "booked"),))),
-        ("a missing source raises no alarm",
+        ("a missing source raises no alarm about a sound case",
          Cut("erp_orders", None, findings=1, false_alarms=(("order:1", "booked"),))),
         ("legs whose source is missing are unverifiable",
          Cut("erp_orders", None, findings=1, false_alarms=(), judged_without=1)),
@@ -318,6 +318,17 @@ def test_a_source_that_raises_a_false_alarm_fails_the_measurement(
     evidence: Evidence, name: str, cut: Cut
 ) -> None:
     assert broken_bars(replace(evidence, cuts=(*evidence.cuts, cut))) == [name]
+
+
+def test_without_a_source_a_broken_case_may_show_otherwise(evidence: Evidence) -> None:
+    alarms = (("order:1", "booked"),)
+    moved = Cut("erp_orders", None, findings=1, false_alarms=alarms, moved=alarms)
+    unlinked = Cut("identities", None, findings=1, false_alarms=alarms)
+    assert not broken_bars(replace(evidence, cuts=(*evidence.cuts, moved, unlinked)))
+    late = replace(moved, hours=24)
+    assert broken_bars(replace(evidence, cuts=(*evidence.cuts, late))) == [
+        "late data raises no alarm"
+    ]
 
 
 def test_where_nothing_was_measured_nothing_passes() -> None:

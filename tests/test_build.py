@@ -28,7 +28,8 @@ import pipeline.defs.warehouse
 from pipeline.build import BuildSummary, Progress, build
 from pipeline.company import load_company
 from pipeline.errors import ConfigurationError, NotReadyError, WarehouseError
-from pipeline.warehouse import DBT_PROJECT, Warehouse
+from pipeline.models import DBT_PROJECT
+from pipeline.warehouse import Warehouse
 
 MARTS = (
     "dim_people", "fct_case_legs", "fct_cases", "fct_divergences", "fct_sessions",

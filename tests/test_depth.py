@@ -3,6 +3,7 @@
 The ladder is written here as the semantics print it, not read from the seeds.
 """
 
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from scipy.stats import beta
 
+from bench.scratch import compile_models
+from bench.simulated import landed
 from pipeline.company import load_company
 from pipeline.company.creation import create_from_drop
 from pipeline.drop import read_drop
 from pipeline.landed import TABLES
 from pipeline.landing import Landing
+from pipeline.simulation import Options
 from pipeline.sources import open_source
 from pipeline.warehouse import Warehouse
 from tests.oracle.drop import Hand, write_drop
@@ -26,6 +31,19 @@ from tests.oracle.worlds import Shape, build_world
 Row = Mapping[str, Any]
 FOUND = ("verified", "late")
 JUDGED = (*FOUND, "refuted")
+READ = (
+    "fct_cases", "fct_case_legs", "fct_divergences", "dim_legs", "rpt_closure",
+    "rpt_closure_daily", "rpt_closure_legs", "rpt_integration_depth", "rpt_line_depth",
+)  # fmt: skip
+# What is told of a leg, and of which legs.
+WEAKNESSES = {
+    "silent": "truth = 'late' where leg in ('reflowed', 'notified')",
+    "typed": "made_by = 'human' where leg <> 'submitted' and has_evidence",
+    "without keys": "divergence = 'key_lost' where leg = 'booked' and has_evidence",
+    "slow": "lag_seconds = 99999999 where leg <> 'submitted' and has_evidence",
+    "lossy": "truth = 'refuted', has_evidence = false where leg <> 'submitted' and has_evidence",
+    "contradictory": "divergence = 'state_conflict' where has_evidence",
+}
 
 
 @dataclass(frozen=True)
@@ -44,14 +62,38 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Marts:
     write_drop(build_world(1, Shape(orders=400)), folder / "drop", Hand())
     create_from_drop(folder / "company", read_drop(folder / "drop"))
     with _build(folder / "company").open() as connection:
-        rows = {}
-        for name in (
-            "fct_cases", "fct_case_legs", "fct_divergences", "dim_legs", "rpt_closure",
-            "rpt_closure_daily", "rpt_closure_legs", "rpt_integration_depth", "rpt_line_depth",
-        ):  # fmt: skip
-            found = connection.execute(f"from marts.{name}")
-            columns = [column for column, *_ in found.description]
-            rows[name] = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+        return _read(connection)
+
+
+@pytest.fixture(scope="module")
+def nearly_sound() -> Mapping[str, Marts]:
+    """A company without faults, and the same with one weakness in one case of six.
+
+    It is large enough that lower limits prove something in every loop, so that each weakness alone
+    decides on a level.
+    """
+    options, models = Options(days=20, orders=900, fault_rate=0.0), compile_models()
+    with landed(options) as company, company.scratch(models) as connection:
+        companies = {"sound": _read(connection)}
+        for weakness, change in WEAKNESSES.items():
+            connection.execute("begin")
+            connection.execute(f"update marts.fct_case_legs set {change} and hash(case_id) % 6 = 0")
+            for model in models.models:
+                if model.name in ("fct_reflows", "rpt_depth_gates", "rpt_integration_depth"):
+                    connection.execute(
+                        f"create or replace table {model.schema}.{model.name} as {model.sql}"
+                    )
+            companies[weakness] = _read(connection)
+            connection.execute("rollback")
+    return companies
+
+
+def _read(connection: duckdb.DuckDBPyConnection) -> Marts:
+    rows = {}
+    for name in READ:
+        found = connection.execute(f"from marts.{name}")
+        columns = [column for column, *_ in found.description]
+        rows[name] = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
     return Marts(rows)
 
 
@@ -150,16 +192,36 @@ def test_days_add_up_to_the_line(marts: Marts) -> None:
             assert row[name] == total, name
 
 
-# gate: level, bar, by lower limit, legs; a leg that is not listed does not have the gate.
-LADDER = {
+# gate: level, bar, by lower limit, legs by loop; where no legs are listed, every leg has the gate.
+LADDER: dict[str, tuple[int, float, bool, Mapping[str, tuple[str, ...]] | None]] = {
     "exists": (1, 0.95, True, None),
-    "interface": (2, 0.95, True, ("booked", "received", "fulfilled")),
-    "key": (2, 0.99, True, ("booked",)),
-    "agreeing": (2, 0.99, True, ("paid", "booked", "received", "fulfilled", "refunded")),
+    "interface": (2, 0.95, True, {
+        "order": ("booked", "received", "fulfilled"),
+        "booking": ("confirmed",), "aftersale": ("ticketed",),
+    }),
+    "key": (2, 0.99, True, {"order": ("booked",)}),
+    "agreeing": (2, 0.99, True, {
+        "order": ("paid", "booked", "received", "fulfilled", "refunded"),
+        "booking": ("served",), "aftersale": ("resolved",),
+    }),
     "p95": (2, 1.0, False, None),
-    "reflowed": (3, 0.95, True, ("booked", "fulfilled", "reflowed")),
-    "single": (4, 0.999, False, ("booked", "received", "refunded")),
+    "reflowed": (3, 0.95, True, {
+        "order": ("booked", "fulfilled", "reflowed"),
+        "booking": ("confirmed", "notified"), "aftersale": ("resolved", "notified"),
+    }),
+    "single": (4, 0.999, False, {
+        "order": ("booked", "received", "refunded"),
+        "booking": ("confirmed",), "aftersale": ("ticketed",),
+    }),
+}  # fmt: skip
+# loop: the leg by which the customer hears of a change, and the leg that makes the change. Nobody
+# tells a new member anything.
+RETURNS = {
+    "order": ("reflowed", "fulfilled"),
+    "booking": ("notified", "confirmed"),
+    "aftersale": ("notified", "resolved"),
 }
+LOOPS = ("order", "booking", "aftersale", "member")
 
 
 def outcomes(gate: str, legs: Sequence[Row], shown: Sequence[bool], sla: int | None) -> list[bool]:
@@ -184,11 +246,13 @@ def outcomes(gate: str, legs: Sequence[Row], shown: Sequence[bool], sla: int | N
     return [leg["divergence"] not in classes[gate] for leg in found]
 
 
-def levels(legs: Sequence[Row], shown: Sequence[bool], leg: str, sla: int | None) -> dict[str, int]:
+def levels(
+    legs: Sequence[Row], shown: Sequence[bool], loop: str, leg: str, sla: int | None
+) -> dict[str, int]:
     """The level as it reads and as proven, up to 3: what level 4 governs is told apart."""
     read = proven = 3
     for gate, (level, bar, is_by_limit, of_legs) in LADDER.items():
-        if level > 3 or (of_legs is not None and leg not in of_legs):
+        if level > 3 or (of_legs is not None and leg not in of_legs.get(loop, ())):
             continue
         seen = outcomes(gate, legs, shown, sla)
         rate = sum(seen) / len(seen) if seen else 0.0
@@ -199,25 +263,86 @@ def levels(legs: Sequence[Row], shown: Sequence[bool], leg: str, sla: int | None
     return {"level": read, "level_proven": proven}
 
 
-def test_every_leg_stands_where_the_ladder_puts_it(marts: Marts) -> None:
+def changes_shown(
+    judged: Mapping[tuple[Any, ...], Sequence[Row]], line: str, loop: str
+) -> list[bool]:
+    """Of the changes in the back end of one loop: whether the customer was shown them in time."""
+    if loop not in RETURNS:
+        return []
+    shown_by, made_by = RETURNS[loop]
+    moved = {leg["case_id"] for leg in judged[line, loop, made_by] if leg["has_evidence"]}
+    return [
+        leg["truth"] == "verified"
+        for leg in judged[line, loop, shown_by]
+        if leg["case_id"] in moved
+    ]
+
+
+def reckoned(marts: Marts, loop: str) -> tuple[list[Row], list[Row]]:
+    """The depth of every leg of one loop: as the mart tells it, and as it is reckoned here."""
     cases = mature_claimed(marts)
     legs = [leg for leg in marts["fct_case_legs"] if leg["case_id"] in cases]
-    moved = {leg["case_id"] for leg in legs if leg["leg"] == "fulfilled" and leg["has_evidence"]}
     judged = by_line((leg for leg in legs if leg["truth"] in JUDGED), "leg")
-    order_legs = [row for row in marts["rpt_integration_depth"] if row["loop"] == "order"]
-    assert order_legs
-    for row in order_legs:
-        key = (row["business_line"], row["loop"])
-        shown = [
-            leg["truth"] == "verified"
-            for leg in judged[(*key, "reflowed")]
-            if leg["case_id"] in moved
-        ]
-        of_leg = judged[(*key, row["leg"])]
-        assert row["cases_count"] == len(of_leg)
-        expected = levels(of_leg, shown, row["leg"], row["sla_seconds"])
-        found = {name: min(row[name], 3) for name in expected}
-        assert found == expected, (key, row["leg"])
+    told, expected = [], []
+    for row in marts["rpt_integration_depth"]:
+        if row["loop"] != loop:
+            continue
+        where = {"line": row["business_line"], "leg": row["leg"]}
+        of_leg = judged[row["business_line"], loop, row["leg"]]
+        shown = changes_shown(judged, row["business_line"], loop)
+        depth = levels(of_leg, shown, loop, row["leg"], row["sla_seconds"])
+        expected.append(where | {"cases_count": len(of_leg)} | depth)
+        told.append(
+            where
+            | {"cases_count": row["cases_count"]}
+            | {name: min(row[name], 3) for name in depth}
+        )
+    return told, expected
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_every_leg_stands_where_the_ladder_puts_it(marts: Marts, loop: str) -> None:
+    told, expected = reckoned(marts, loop)
+    assert told
+    assert told == expected
+    levels_told = {row["level"] for row in told if row["cases_count"]}
+    assert len(levels_told) > 1
+    assert min(levels_told) == 0
+
+
+@pytest.mark.parametrize("weakness", ["sound", *WEAKNESSES])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_each_weakness_alone_holds_a_leg_where_the_ladder_says(
+    nearly_sound: Mapping[str, Marts], loop: str, weakness: str
+) -> None:
+    told, expected = reckoned(nearly_sound[weakness], loop)
+    assert told == expected
+    if weakness == "sound":
+        assert max(row["level_proven"] for row in told) == 3
+
+
+@pytest.mark.parametrize("gate", [gate for gate, (level, *_) in LADDER.items() if level < 4])
+def test_a_ladder_that_asks_less_of_one_leg_is_noticed(
+    nearly_sound: Mapping[str, Marts], gate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level, bar, is_by_limit, of_legs = LADDER[gate]
+    asked = of_legs or legs_behind_the_claim(nearly_sound["sound"])
+    for loop, legs in asked.items():
+        for leg in legs:
+            spared = {**asked, loop: tuple(name for name in legs if name != leg)}
+            with monkeypatch.context() as patch:
+                patch.setitem(LADDER, gate, (level, bar, is_by_limit, spared))
+                noticed = [
+                    weakness
+                    for weakness, company in nearly_sound.items()
+                    if operator.ne(*reckoned(company, loop))
+                ]
+            assert noticed, (loop, leg)
+
+
+def legs_behind_the_claim(marts: Marts) -> dict[str, tuple[str, ...]]:
+    named = by_line(row for row in marts["dim_legs"] if row["leg"] != "submitted")
+    return {loop: tuple(leg["leg"] for leg in legs) for (_, loop), legs in named.items()}
 
 
 def test_a_line_is_no_deeper_than_any_mandatory_leg(marts: Marts) -> None:

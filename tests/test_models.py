@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.company import load_company
 from pipeline.landing import Landing
-from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
+from pipeline.models import DBT, DBT_PROJECT
+from pipeline.warehouse import Warehouse
 
 TEMPLATE = DBT_PROJECT.parent / "company"
 LEFT_JOIN = re.compile(

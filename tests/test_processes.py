@@ -12,7 +12,8 @@ from small_company import ORDERS_COUNT, write_company
 
 from pipeline.build.running import RANGE_END, RANGE_START
 from pipeline.company import load_company
-from pipeline.warehouse import DBT_PROJECT, Warehouse
+from pipeline.models import DBT_PROJECT
+from pipeline.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -460,9 +460,93 @@ def test_a_line_is_carried_only_where_the_lower_bound_reaches_the_target(
 
 
 def test_a_company_sets_its_own_target(published: Path, tmp_path: Path) -> None:
-    targets = {"retail": 0.5, "flash_sale": 0.3}
+    targets = {("retail", "order"): 0.5, ("flash_sale", "order"): 0.3}
     page = write_report(published, tmp_path / "report.html", targets=targets).read_text("utf-8")
     assert "Two business lines; all truly carried" in visible(page, "en")
+
+
+# One line, several loops.
+
+
+@pytest.fixture(scope="module")
+def page_of_loops(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A line that sells and takes complaints, and one that takes bookings."""
+    ticket, late = Divergence("ticketed", "not_ticketed"), Divergence("booked", "late", "late")
+    cases = [
+        *(Case(f"20261001{n:04d}", divergences=(late,) if n == 0 else ()) for n in range(120)),
+        *(
+            Case(f"2026100180{n:02d}", loop="aftersale", amount_fen=None,
+                 broken="ticketed" if n < 9 else None, divergences=(ticket,) if n < 9 else ())
+            for n in range(30)
+        ),
+        *(Case(f"2026100190{n:02d}", "fitting", loop="booking") for n in range(12)),
+    ]  # fmt: skip
+    sessions = [
+        {"session_id": f"s{number}", "business_line": "retail", "is_mature": True,
+         "surface_converted": number < 4, "verified_converted": number < 3}
+        for number in range(10)
+    ]  # fmt: skip
+    folder = tmp_path_factory.mktemp("loops")
+    published = publish(folder / "bihuan.duckdb", cases, sessions=sessions)
+    # Only the after-sales loop is asked for less than it closes.
+    targets = {("retail", "aftersale"): 0.4}
+    return write_report(published, folder / "report.html", targets=targets).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("language", "cards"),
+    [
+        ("zh", ["商城零售 · 订单", "商城零售 · 售后", "到店试穿 · 预约"]),
+        ("en", ["Retail · orders", "Retail · after-sales", "Fitting · bookings"]),
+    ],
+)
+def test_the_loops_of_a_line_are_told_apart(
+    page_of_loops: str, language: str, cards: list[str]
+) -> None:
+    headings = re.findall(r"<h3>(.*?)</h3>", page_of_loops, re.S)
+    named = [visible(heading, language) for heading in headings]
+    assert [name.rpartition(" ")[0] for name in named] == cards
+    text = visible(page_of_loops, language)
+    worst = {"zh": "最大的断点在商城零售 · 售后：", "en": "widest gap is in retail · after-sales: "}
+    assert worst[language] in text
+
+
+def test_a_loop_has_its_own_target_and_counts_by_itself(page_of_loops: str) -> None:
+    text = visible(page_of_loops, "en")
+    assert "Two business lines, three loops; only two are truly carried" in text
+    assert "Retail · orders Carried" in text
+    assert "Retail · after-sales Carried" in text
+    assert "两条业务线、三个业务流程， 真正承接的只有两个" in visible(page_of_loops, "zh")
+
+
+def test_a_section_and_a_class_say_of_which_loop_they_are(page_of_loops: str) -> None:
+    text = visible(page_of_loops, "en")
+    for loop in ("Orders", "After-sales", "Bookings"):
+        assert f"{loop} · Where cases leak between systems" in text
+        assert f"{loop} · Funnel: claimed and verified" in text
+    (row,) = re.findall(r"<tr><th>[^/]*未建工单.*?</tr>", page_of_loops)
+    assert "Retail · after-sales" in visible(row, "en")
+    assert "Retail · orders" not in visible(row, "en")
+
+
+def test_a_loop_without_money_tells_of_none(page_of_loops: str) -> None:
+    cards = re.findall(
+        r'<article class="card.*?data-loop="(\w+)"(.*?)</article>', page_of_loops, re.S
+    )
+    told = {loop: "Not closed" in visible(card, "en") for loop, card in cards}
+    assert told == {"order": True, "aftersale": False, "booking": True}
+
+
+def test_sessions_stand_with_the_loop_that_converts_them_alone(page_of_loops: str) -> None:
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page_of_loops, re.S)
+    told = [visible(heading, "en") for heading in headings if "Session conversion" in heading]
+    assert told == ["Orders · Session conversion: surface and verified"]
+
+
+def test_where_there_is_one_loop_it_is_not_named(page: str) -> None:
+    text = visible(page, "en")
+    assert "Retail Carried" in text or "Retail Unproven" in text
+    assert "orders" not in text.partition("Where cases leak")[0]
 
 
 def test_the_card_names_what_breaks_first(page: str) -> None:

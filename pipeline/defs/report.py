@@ -27,7 +27,7 @@ def page(context: dg.AssetExecutionContext, company: CompanyFolder) -> dg.Materi
             company.warehouse().published,
             out=loaded.data / "report.html",
             targets={
-                loop.business_line: loop.target_closure
+                (loop.business_line, loop.loop): loop.target_closure
                 for loop in loaded.loops
                 if loop.business_line is not None
             },

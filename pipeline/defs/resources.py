@@ -15,7 +15,8 @@ from packaging.version import Version
 from pipeline.company import Company, load_company
 from pipeline.errors import ConfigurationError
 from pipeline.landing import Landing
-from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
+from pipeline.models import DBT, DBT_PROJECT
+from pipeline.warehouse import Warehouse
 
 POOL = "warehouse"
 OWNERS = ["team:data"]

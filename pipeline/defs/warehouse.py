@@ -18,7 +18,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from pipeline.defs.failures import told_to_dagster
 from pipeline.defs.resources import OWNERS, POOL, CompanyFolder, company_folder, landing_of
 from pipeline.errors import WarehouseError
-from pipeline.warehouse import DBT, DBT_PROJECT
+from pipeline.models import DBT, DBT_PROJECT
 
 # Apart from `target/`, where whoever works on the models runs dbt with settings of their own.
 PARSED = DBT_PROJECT / "target" / "dagster"

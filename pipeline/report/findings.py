@@ -13,9 +13,10 @@ from pipeline.report.notation import Words, write_cases, write_count, write_perc
 from pipeline.report.rows import BreakRow, LineRow, Marts
 from pipeline.report.words import (
     explain_divergence,
-    name_line,
+    name_line_and_loop,
     name_system,
     spell_lines,
+    spell_loops,
 )
 
 # The default loop contract's target; a company sets its own per line as `target_closure`.
@@ -23,6 +24,9 @@ DEFAULT_TARGET_CLOSURE = 0.95
 # Above this share of legs that no source can judge, a rate describes the sources, not the business:
 # the data gate of the verdict uses the same 5 %.
 MOST_UNKNOWN = 0.05
+
+# The closure rate wanted of a loop of a business line: (business_line, loop) to rate.
+Targets = Mapping[tuple[str, str], float]
 
 State = Literal["carried", "unproven", "leaking", "unjudged"]
 
@@ -36,7 +40,7 @@ STATES: dict[State, Words] = {
 
 @dataclass(frozen=True)
 class LineFinding:
-    """One business line: how much of what it claims closed, and what breaks first."""
+    """One loop of a line: how much of what it claims closed, and what breaks first."""
 
     row: LineRow
     name: Words
@@ -57,7 +61,7 @@ class LineFinding:
 
 @dataclass(frozen=True)
 class Headline:
-    """The one sentence by its clauses, what it rests on, and the closure rate over all lines."""
+    """The one sentence by its clauses, what it rests on, and the closure rate over all loops."""
 
     clauses: tuple[Words, ...]
     basis: Words
@@ -72,8 +76,8 @@ class Headline:
         )
 
 
-def find_lines(marts: Marts, targets: Mapping[str, float]) -> list[LineFinding]:
-    """One finding per line, the one with most claimed cases first."""
+def find_lines(marts: Marts, targets: Targets) -> list[LineFinding]:
+    """One finding per loop of a line, the one with most claimed cases first."""
     return [_find_line(row, marts, targets) for row in marts.lines]
 
 
@@ -88,15 +92,15 @@ def state_headline(lines: list[LineFinding], marts: Marts) -> Headline:
     )
 
 
-def _find_line(row: LineRow, marts: Marts, targets: Mapping[str, float]) -> LineFinding:
+def _find_line(row: LineRow, marts: Marts, targets: Targets) -> LineFinding:
     closure = wilson_interval(row.closed_count, row.claimed_count)
-    target = targets.get(row.business_line, DEFAULT_TARGET_CLOSURE)
+    target = targets.get((row.business_line, row.loop), DEFAULT_TARGET_CLOSURE)
     state = _state(closure, target)
     unknown = _share_unknown(row, marts)
     grade: Literal["B", "C"] = "B" if closure and unknown <= MOST_UNKNOWN else "C"
     return LineFinding(
         row=row,
-        name=name_line(row.business_line),
+        name=name_line_and_loop(row.business_line, row.loop, marts.loops),
         state=state,
         state_words=STATES[state],
         closure=closure,
@@ -197,19 +201,31 @@ def describe_break(item: BreakRow) -> Words:
 def _clauses(lines: list[LineFinding]) -> tuple[Words, ...]:
     if not lines:
         return (Words("还没有任何业务单据", "There is no business case yet"),)
-    every = spell_lines(len(lines))
-    opening = Words(f"{every.zh}，", f"{every.en[0].upper()}{every.en[1:]};")
+    every = spell_lines(len({line.row.business_line for line in lines}))
+    if _are_lines_whole(lines):
+        opening = Words(f"{every.zh}，", f"{every.en[0].upper()}{every.en[1:]};")
+    else:
+        loops = spell_loops(len(lines))
+        opening = Words(
+            f"{every.zh}、{loops.zh}，", f"{every.en[0].upper()}{every.en[1:]}, {loops.en};"
+        )
     return opening, _say_carried(lines)
+
+
+def _are_lines_whole(lines: list[LineFinding]) -> bool:
+    """Whether each business line has one loop, so that a loop may be called a line."""
+    return len({line.row.business_line for line in lines}) == len(lines)
 
 
 def _say_carried(lines: list[LineFinding]) -> Words:
     total = len(lines)
     carried = sum(line.state == "carried" for line in lines)
+    measure = "条" if _are_lines_whole(lines) else "个"
     if all(line.state == "unjudged" for line in lines):
         return Words("现在还不能判断", "too early to judge")
     if carried == 0:
         return Words(
-            "还没有证实真正承接" if total == 1 else "没有一条真正承接",
+            "还没有证实真正承接" if total == 1 else f"没有一{measure}真正承接",
             "not yet truly carried" if total == 1 else "not one is truly carried",
         )
     if carried == total:
@@ -217,9 +233,9 @@ def _say_carried(lines: list[LineFinding]) -> Words:
             "真正承接了" if total == 1 else "全部真正承接",
             "truly carried" if total == 1 else "all truly carried",
         )
-    number = spell_lines(carried)
+    number = spell_lines(carried) if measure == "条" else spell_loops(carried)
     return Words(
-        f"真正承接的只有{number.zh.removesuffix('业务线')}",
+        f"真正承接的只有{number.zh.removesuffix('业务线').removesuffix('业务流程')}",
         f"only {number.en.partition(' ')[0]} {'is' if carried == 1 else 'are'} truly carried",
     )
 
@@ -239,9 +255,10 @@ def _basis(claimed: int, closed: int, marts: Marts) -> Words:
     worst = _worst_break(marts.breaks)
     if worst is None:
         return opening
-    line, what = name_line(worst.business_line), describe_break(worst)
+    line = name_line_and_loop(worst.business_line, worst.loop, marts.loops)
+    what = describe_break(worst)
     return opening + Words(
-        f"最大的断点在{line.zh}：{what.zh}。",
+        f"最大的断点在{_spaced(line.zh)}：{what.zh}。",
         f"The widest gap is in {_inside(line.en)}: {what.en}.",
     )
 

@@ -1,6 +1,5 @@
 """The page: read the published marts, work out findings and figures, fill the templates."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,7 +28,7 @@ from pipeline.report.figures.legs import (
     figure_matrix,
 )
 from pipeline.report.figures.totals import figure_bridge, figure_maturity, figure_sources
-from pipeline.report.findings import find_lines, state_headline
+from pipeline.report.findings import Targets, find_lines, state_headline
 from pipeline.report.queries import read_marts
 from pipeline.report.rows import Marts
 
@@ -38,8 +37,9 @@ Language = Literal["zh", "en"]
 
 @dataclass(frozen=True)
 class LoopFigures:
-    """The figures that each loop has of its own."""
+    """The figures that each loop has of its own; `name` where the page tells of several."""
 
+    name: notation.Words | None
     flow: Flow
     funnel: list[FunnelStep]
     matrix: Matrix
@@ -51,13 +51,14 @@ def write_report(
     out: Path,
     *,
     lang: Language = "zh",
-    targets: Mapping[str, float] | None = None,
+    targets: Targets | None = None,
 ) -> Path:
     """Write the report of a published DuckDB file to `out` and return `out`.
 
     `lang` is the language shown first; the reader switches inside the page. `targets` gives the
-    closure rate wanted per business line (the loop contract's `target_closure`). An existing file
-    is replaced in one step. Raises WarehouseError where the published file cannot be read.
+    closure rate wanted per business line and loop (the loop contract's `target_closure`). An
+    existing file is replaced in one step. Raises WarehouseError where the published file cannot be
+    read.
     """
     page = render_page(read_marts(published), lang=lang, targets=targets or {})
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def write_report(
     return unfinished.replace(out)
 
 
-def render_page(marts: Marts, *, lang: Language, targets: Mapping[str, float]) -> str:
+def render_page(marts: Marts, *, lang: Language, targets: Targets) -> str:
     """The whole page as text."""
     lines = find_lines(marts, targets)
     days = figure_days(marts)
@@ -80,6 +81,7 @@ def render_page(marts: Marts, *, lang: Language, targets: Mapping[str, float]) -
             lines=lines,
             loops=[
                 LoopFigures(
+                    words.name_loop(flow.loop) if len(marts.loops) > 1 else None,
                     flow,
                     figure_funnel(marts, flow.loop),
                     figure_matrix(marts, flow.loop),
@@ -115,6 +117,7 @@ def _environment() -> Environment:
         "cases": notation.write_cases,
         "say": say,
         "sentence": begin_sentence,
+        "headed": head_by_loop,
         "system_name": words.name_system,
     }
     environment.globals |= {
@@ -137,6 +140,13 @@ def _environment() -> Environment:
 def begin_sentence(text: notation.Words) -> notation.Words:
     """The same words with a capital at the start."""
     return notation.Words(text.zh, text.en[:1].upper() + text.en[1:])
+
+
+def head_by_loop(heading: notation.Words, loop: notation.Words | None) -> notation.Words:
+    """A heading that says of which loop it is, where the page tells of several."""
+    if loop is None:
+        return heading
+    return begin_sentence(loop) + " · " + heading
 
 
 def say(text: notation.Words | str) -> Markup:

@@ -202,7 +202,9 @@ select
     divergence,
     string_agg(distinct leg, ',' order by leg) as legs,
     coalesce(string_agg(distinct owner, ',' order by owner), '') as owners,
-    string_agg(distinct business_line, ',' order by business_line) as lines,
+    string_agg(
+        distinct loop || ':' || business_line, ',' order by loop || ':' || business_line
+    ) as lines,
     count(*) as rows_count,
     count(distinct case_id) as cases_count,
     coalesce(sum(amount_at_stake_fen), 0) as amount_at_stake_fen,

@@ -94,7 +94,10 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One divergence class: its open rows, with the row that has most money at stake."""
+    """One divergence class: its open rows, with the row that has most money at stake.
+
+    `lines` lists `loop:business_line`, separated by commas.
+    """
 
     divergence: str
     legs: str
@@ -194,3 +197,8 @@ class Marts:
     bridge: list[BridgeRow]
     residual: ResidualRow
     watermarks: list[WatermarkRow]
+
+    @property
+    def loops(self) -> list[str]:
+        """The loops that the report tells of, the busiest first."""
+        return list(dict.fromkeys(line.loop for line in self.lines))

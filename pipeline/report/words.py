@@ -4,6 +4,7 @@ Classes and bridge steps bear the names of the seeds `divergence_classes` and `b
 Names a company gives itself (lines, owners) are shown as they are where they are not listed here.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeline.report.notation import Words
@@ -198,6 +199,14 @@ CHANNELS: dict[str, Words] = {
     "pc": Words("PC", "PC"),
 }
 
+# A loop as the kind of business that it carries.
+LOOPS: dict[str, Words] = {
+    "order": Words("订单", "orders"),
+    "booking": Words("预约", "bookings"),
+    "aftersale": Words("售后", "after-sales"),
+    "member": Words("注册", "registrations"),
+}
+
 COMMON_LINES: dict[str, Words] = {
     "retail": Words("商城零售", "Retail"),
     "flash_sale": Words("限时抢购", "Flash sale"),
@@ -205,16 +214,24 @@ COMMON_LINES: dict[str, Words] = {
     "member": Words("会员注册", "Membership"),
     "booking": Words("服务预约", "Service booking"),
     "aftersale": Words("售后服务", "After-sales"),
+    "fitting": Words("到店试穿", "Fitting"),
+    "membership": Words("会员注册", "Membership"),
 }
 
 COMMON_OWNERS: dict[str, Words] = {
+    "front_end": Words("前端组", "Front end"),
     "payments": Words("支付组", "Payments"),
-    "erp_interface": Words("系统接口组", "ERP interface"),
+    "erp_interface": Words("ERP 接口组", "ERP interface"),
+    "crm_interface": Words("CRM 接口组", "CRM interface"),
     "finance": Words("财务部", "Finance"),
     "warehouse": Words("仓储物流部", "Warehouse"),
     "membership": Words("会员中心", "Membership"),
     "mini_program": Words("小程序组", "Mini-program"),
     "service_account": Words("服务号运营", "Service account"),
+    "messaging": Words("消息运营", "Messaging"),
+    "service": Words("服务组", "Service"),
+    "store_service": Words("门店服务", "Store service"),
+    "after_sales": Words("售后组", "After-sales"),
 }
 
 NUMERALS_ZH = ("零", "一", "两", "三", "四", "五", "六", "七", "八", "九", "十")
@@ -270,6 +287,20 @@ def name_line(line: str) -> Words:
     return COMMON_LINES.get(line) or _as_written(line)
 
 
+def name_loop(loop: str) -> Words:
+    """The kind of business that a loop carries."""
+    return LOOPS.get(loop) or _as_written(loop)
+
+
+def name_line_and_loop(line: str, loop: str, loops: Collection[str]) -> Words:
+    """A business line, and which of its loops, where the report tells of several `loops`."""
+    named = name_line(line)
+    if len(set(loops)) < 2:
+        return named
+    told = name_loop(loop)
+    return Words(f"{named.zh} · {told.zh}", f"{named.en} · {told.en}")
+
+
 def name_owners(owners: str) -> Words:
     """Comma-separated owner names; divergences without one say so."""
     if not owners:
@@ -280,10 +311,19 @@ def name_owners(owners: str) -> Words:
 
 def spell_lines(number: int) -> Words:
     """A number of business lines, in words up to ten."""
+    return _spell(number, Words("条业务线", "business line"))
+
+
+def spell_loops(number: int) -> Words:
+    """A number of loops, in words up to ten."""
+    return _spell(number, Words("个业务流程", "loop"))
+
+
+def _spell(number: int, counted: Words) -> Words:
+    plural = counted.en if number == 1 else f"{counted.en}s"
     if number < len(NUMERALS_ZH):
-        plural = "business line" if number == 1 else "business lines"
-        return Words(f"{NUMERALS_ZH[number]}条业务线", f"{NUMERALS_EN[number]} {plural}")
-    return Words(f"{number} 条业务线", f"{number} business lines")
+        return Words(f"{NUMERALS_ZH[number]}{counted.zh}", f"{NUMERALS_EN[number]} {plural}")
+    return Words(f"{number} {counted.zh}", f"{number} {plural}")
 
 
 def _as_written(name: str) -> Words:

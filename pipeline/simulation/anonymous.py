@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 from pipeline.errors import WarehouseError
 from pipeline.landed import TABLES
-from pipeline.warehouse import DBT, DBT_PROJECT, Warehouse
+from pipeline.models import DBT, DBT_PROJECT
+from pipeline.warehouse import Warehouse
 
 
 @contextmanager

@@ -39,12 +39,14 @@ def judge(rows: Rows, watermarks: Watermarks, first_day: datetime) -> dict[str, 
     gathered = Gathered(visible(rows, watermarks), watermarks)
     actors = interface_actors(rows)
     growing = grows(watermarks, first_day)
-    verdicts = judge_services(gathered, watermarks, actors, growing=growing)
+    verdicts = judge_services(gathered, watermarks, actors, growing=growing, first_day=first_day)
     for case in gathered.cases():
         people = gathered.people
         contacts = people.contacts_of(case.identifiers)
         has_identifier = any(i not in people.shared for i in case.identifiers)
         truth = CaseTruth(case, contacts, has_identifier, growing, watermarks, actors)
+        if _is_from_before(truth, watermarks, first_day):
+            continue
         for leg in truth.legs.values():
             _classify(truth, leg)
         verdicts[f"order:{case.number}"] = CaseVerdict(
@@ -58,6 +60,12 @@ def judge(rows: Rows, watermarks: Watermarks, first_day: datetime) -> dict[str, 
     return verdicts
 
 
+def _is_from_before(truth: CaseTruth, watermarks: Watermarks, first_day: datetime) -> bool:
+    """Read as: nobody could have seen the claim, so it is not judged."""
+    is_watched = watermarks.get("tracking_events") is not None
+    return is_watched and truth.is_backend_only and truth.base() < first_day
+
+
 def grows(watermarks: Watermarks, first_day: datetime) -> bool:
     """Whether pairs of identifiers go on coming after the first day."""
     until = watermarks.get("identities")
@@ -68,6 +76,8 @@ def _classify(truth: CaseTruth, leg: LegVerdict) -> None:
     """ "exactly one class per (case, leg) … First match wins, in this order"."""
     if leg.truth == "not_due" or truth.is_abandoned:
         return  # abandoned: "an interruption, not a divergence"
+    if truth.legs["submitted"].truth == "pending":
+        return  # read as: its records may turn out to be another case's
     rules: tuple[Callable[[CaseTruth, LegVerdict], Class | None], ...] = (
         _identity_conflict,
         _duplicate,
@@ -89,7 +99,9 @@ def _classify(truth: CaseTruth, leg: LegVerdict) -> None:
 def _identity_conflict(truth: CaseTruth, leg: LegVerdict) -> Class | None:
     """Rule 1: "the person's identifiers lead to more than one CRM contact"."""
     return (
-        ("identity_conflict", None, None) if leg.leg == "known" and truth.is_in_conflict else None
+        ("identity_conflict", None, None)
+        if leg.leg == "known" and leg.truth == "unverifiable" and truth.is_in_conflict
+        else None
     )
 
 
@@ -139,8 +151,12 @@ def _missing_side(truth: CaseTruth, leg: LegVerdict) -> Class | None:
     if leg.leg == "paid" and is_own:
         if shipped(case):  # "shipment evidence and no bill row (replaces `booked_not_paid`)"
             return "shipped_unpaid", None, truth.erp_fen
-        # "the ERP order is in a paid or later state, or the case is claimed and the ERP has it"
-        if case.order and (case.order["state"] in PAID_STATES or truth.is_claimed):
+        # "the ERP order is in a paid or later state, or the case is claimed and the ERP has it";
+        # read as: money booked says as much as the state of the order
+        is_booked_as_paid = case.order is not None and (
+            case.order["state"] in PAID_STATES or bool(case.receipts)
+        )
+        if is_booked_as_paid or (case.order is not None and truth.is_claimed):
             return "booked_not_paid", None, truth.erp_fen
     if leg.leg == "submitted" and truth.is_backend_only and leg.truth == "refuted":
         return "backend_only", None, truth.bill_fen if truth.erp_fen is None else truth.erp_fen
@@ -178,6 +194,10 @@ def _is_sum_settled(truth: CaseTruth, name: str, found: int, due: int) -> bool:
             return bill_until is None or bill_until >= end
         is_short = due < found
         return not is_short or _is_bill_known_past(truth, case.orders[:1], "created_at", window)
+    is_short_of_parts = name in ("received", "refunded") and found < due
+    may_be_booked = truth.legs["booked"].truth == "pending" or not truth.watermark("erp_orders")
+    if is_short_of_parts and may_be_booked:
+        return False  # a receipt or refund may name nothing but the ERP order
     if name == "received" and found < due:
         last_paid_at = max(row["happened_at"] for row in case.payments)
         end = max(truth.legs[name].anchor or last_paid_at, last_paid_at) + window

@@ -136,6 +136,9 @@ class CaseRecords:
     is_matched: bool = False  # the ERP order bears no key of the case and was found by what it says
     awaits_match: bool = False  # such an order is there, and a better one may still come
     is_held: bool = False  # a record of the back end alone that may still be another case's
+    # Where no ERP is connected, nobody tells which claim a payment under a number of its own pays:
+    is_nameless: bool = False  # the case is such a payment
+    may_be_paid: bool = False  # such a payment follows the claim of the case
 
     @property
     def order(self) -> Row | None:
@@ -248,6 +251,15 @@ class Gathered:
             payers[payment["transaction_id"]] = naming if is_orphan and naming else [number]
         return payers
 
+    def _nameless_payments(self) -> list[Row]:
+        """Those under a number that no front end knows, where no ERP says what they pay: of each
+        number the first, since a number that was paid before a claim is not of that claim."""
+        if self.watermarks.get("erp_orders") is not None:
+            return []
+        payments = _sorted(self._all_payments(), "happened_at")
+        first = {row["order_no"]: row for row in reversed(payments)}
+        return [row for number, row in first.items() if not self.events_of(number)]
+
     def payments_of(self, number: str) -> list[Row]:
         return _sorted(self._payments[number], "happened_at")
 
@@ -299,6 +311,13 @@ class Gathered:
         case.is_matched = self.matches.settled_record(number) is not None
         case.awaits_match = self.matches.is_open(number)
         case.is_held = not case.events and self._is_held(case)
+        nameless = self._nameless_payments()
+        case.is_nameless = any(payment in nameless for payment in case.payments)
+        if any(event["event"] == "pay_success" for event in case.events):
+            opens = submit_of(case.events)["occurred_at"] - SKEW
+            case.may_be_paid = any(
+                opens <= payment["happened_at"] < opens + SKEW + DAY for payment in nameless
+            )
         self._identify(case)
         return case
 
@@ -331,15 +350,16 @@ class Gathered:
 
     def _is_held(self, case: CaseRecords) -> bool:
         """ "an ERP order may still name its transaction"; a record "may still be" another's."""
-        erp, bill = self.watermarks.get("erp_orders"), self.watermarks.get("pay_bill")
+        erp = self.watermarks.get("erp_orders")
         if not case.orders:
             paid_at = case.payments[0]["happened_at"] if case.payments else None
             return paid_at is not None and erp is not None and erp < paid_at + DAY
         if not self.is_unclaimed(case.orders[0]):
             return False
         booked_at = case.orders[0]["created_at"]
-        return (erp is not None and erp < booked_at + DAY + SKEW) or (
-            bill is not None and bill < booked_at + SKEW
+        others = (self.watermarks.get("pay_bill"), self.watermarks.get("tracking_events"))
+        return (erp is not None and erp < booked_at + DAY + SKEW) or any(
+            until is not None and until < booked_at + SKEW for until in others
         )
 
     def _case_of_receipt(self, receipt: Row) -> str | None:
@@ -476,8 +496,9 @@ class Matches:
                 yield number, amount_fen, max(times)
 
     def _may_be_paid_by(self, record: Row, number: str) -> bool:
-        sharers = self._gathered.payers.get(record.get("transaction_id") or "", [])
-        return len(sharers) != 1 or sharers[0] in (number, _own_number(record))
+        """Its transaction pays no other case, and not the one that it would be by itself."""
+        payers = self._gathered.payers
+        return payers.get(record.get("transaction_id") or "", [number]) == [number]
 
     def _is_buyer(self, record: Row, number: str) -> bool:
         people = self._gathered.people

@@ -79,15 +79,19 @@ def judge_services(
     actors: Mapping[str, frozenset[str]],
     *,
     growing: bool,
+    first_day: datetime,
 ) -> dict[str, CaseVerdict]:
     """Judge every booking, ticket and registration, by case id."""
+    # read as: of a record from before the front end was watched, nobody could have seen the claim
+    is_watched = watermarks.get("tracking_events") is not None
     return {
         f"{case.loop}:{case.number}": _Judging(case, watermarks, actors, growing).verdict()
-        for case in _gather(gathered, watermarks)
+        for case in _gather(gathered)
+        if case.submits or not is_watched or case.entered_at >= first_day
     }
 
 
-def _gather(gathered: Gathered, watermarks: Watermarks) -> list[_Service]:
+def _gather(gathered: Gathered) -> list[_Service]:
     submits: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for event in gathered.rows["tracking_events"]:
         loop = SUBMITS.get(event["event"])
@@ -240,8 +244,10 @@ class _Judging:
 
     def _judged_at(self, name: str) -> datetime | None:
         tables = self.contract[name].tables
-        if name == "known" and self.growing:
-            tables = (*tables, "identities")
+        if name == "known":  # a link may still come
+            linking = ("tracking_events", "erp_orders")
+            tables = (*tables, *(table for table in linking if self.marks.get(table)))
+            tables = (*tables, "identities") if self.growing else tables
         marks = [self.marks.get(table) for table in tables]
         return None if None in marks else min(m for m in marks if m is not None)
 
@@ -281,7 +287,8 @@ class _Judging:
         if name == "notified" and record is not None and record["state"] == "cancelled":
             return "not_due"
         if name == "known" and self._is_in_conflict():
-            return "unverifiable"
+            # read as: one contact more may show that the phone is a shop's
+            return "unverifiable" if self._is_over(name) else "pending"
         if leg.has_evidence:
             return "late" if self._is_late(leg) else "verified"
         if self._judged_at(name) is None or self._has_no_slot(name):
@@ -300,20 +307,30 @@ class _Judging:
         contract = self.contract[leg.leg]
         if leg.at is None or contract.window is None or self._has_no_slot(leg.leg):
             return False
+        if leg.leg == "known" and self._may_be_named():
+            return False
+        judged_at = self._judged_at(leg.leg)
+        due_at = self._anchor(leg.leg) + (contract.late_after or contract.window)
+        if judged_at is None or judged_at < due_at:
+            return False  # read as: another row may still show it in time
         lag = leg.at - self._anchor(leg.leg)
         if contract.late_after is not None:
             return lag > contract.late_after
         return lag >= contract.window
+
+    def _may_be_named(self) -> bool:
+        """Read as: an appointment may still name an old contact."""
+        return "confirmed" in self.legs and self._own_truth(self.legs["confirmed"]) == "pending"
 
     def _truth(self, leg: LegVerdict) -> str:
         own = self._own_truth(leg)
         befores = self._before(leg.leg)
         owns = [self._own_truth(self.legs[name]) for name in befores]
         missing = [truth for truth in owns if truth in ("pending", "refuted", "unverifiable")]
-        if leg.leg == "known" and self._is_in_conflict() and own == "unverifiable":
+        if leg.leg == "known" and self._is_in_conflict():
             return own
         if own == "late":  # its cause is not known, so nobody can say how late it is
-            is_open = any(truth != "refuted" for truth in missing) and not self.is_surface_only
+            is_open = any(truth != "refuted" for truth in missing)
             return "verified" if is_open else "late"
         if own in ("verified", "not_due"):
             return own
@@ -330,21 +347,18 @@ class _Judging:
                     break
                 if truth == "unverifiable" and name != "submitted":
                     return "unverifiable"
-        is_awaited = (
-            leg.leg == "known"
-            and own == "refuted"
-            and "confirmed" in self.legs
-            and self._own_truth(self.legs["confirmed"]) == "pending"
-        )
+        is_awaited = leg.leg == "known" and own == "refuted" and self._may_be_named()
         return "pending" if is_awaited else own
 
     # Class
 
     def _divergence(self, leg: LegVerdict) -> str:
-        if leg.truth == "not_due" or self.is_abandoned:
+        # read as: while the claim may still come, nothing else is said of the case
+        is_awaited = self.legs["submitted"].truth == "pending"
+        if leg.truth == "not_due" or self.is_abandoned or is_awaited:
             return "none"
         is_first = leg.leg in ("confirmed", "ticketed")
-        if leg.leg == "known" and self._is_in_conflict():
+        if leg.leg == "known" and leg.truth == "unverifiable" and self._is_in_conflict():
             return "identity_conflict"
         if is_first and len(self.case.records) > 1:
             return "duplicate"

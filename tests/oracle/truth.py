@@ -140,19 +140,25 @@ class CaseTruth:
     def _is_surface_only(self) -> bool:
         """ "the case is claimed and no back-end leg has any evidence, past the first leg's window".
 
-        Read as: paid, booked, received, fulfilled, refunded are the back end; the bill and the ERP
-        orders, whichever are connected, must be complete past the window.
+        Read as: paid, booked, received, fulfilled, refunded are the back end; the sources of their
+        records, whichever are connected, must be complete past the window.
         """
+        return self._is_without_records() and self._is_back_end_known()
+
+    def _is_without_records(self) -> bool:
+        """Claimed, and not a record of it in any back end that could judge it."""
         case = self.case
-        connected = [name for name in ("pay_bill", "erp_orders") if self.watermark(name)]
-        if not self.is_claimed or not connected:
+        if not self.is_claimed or not (self.watermark("pay_bill") or self.watermark("erp_orders")):
             return False
         if case.payments or case.orders or case.receipts or shipped(case):
             return False
-        if case.bill_refunds or case.erp_refunds or case.awaits_match:
-            return False
+        return not (case.bill_refunds or case.erp_refunds or case.awaits_match or case.may_be_paid)
+
+    def _is_back_end_known(self) -> bool:
         end = self.base() + CONTRACT["paid"].window  # type: ignore[operator]
-        return all(self.watermark(name) >= end for name in connected)  # type: ignore[operator]
+        tables = ("pay_bill", "erp_orders", "erp_receipts", "erp_refunds")
+        marks = [self.watermark(table) for table in tables]
+        return all(until is None or until >= end for until in marks)
 
     def base(self) -> datetime:
         """The claim, or "for a back-end-only case, the earliest record"."""
@@ -287,8 +293,10 @@ class CaseTruth:
         tables = CONTRACT[name].tables
         if name == "refunded":
             tables = ("erp_refunds",) if self.case.bill_refunds else ("pay_bill",)
-        if name == "known" and self.growing_identities:  # a link may still come
-            tables = (*tables, "identities")
+        if name == "known":  # a link may still come, or a record that names the buyer
+            linking = ("tracking_events", "pay_bill", "erp_orders")
+            tables = (*tables, *(table for table in linking if self.watermark(table)))
+            tables = (*tables, "identities") if self.growing_identities else tables
         marks = [self.watermark(table) for table in tables]
         return None if None in marks else min(m for m in marks if m is not None)
 
@@ -309,7 +317,8 @@ class CaseTruth:
         if self._is_not_due(leg.leg):
             return "not_due"
         if leg.leg == "known" and self.is_in_conflict:
-            return "unverifiable"
+            # read as: one contact more may show that the phone is a shop's
+            return "unverifiable" if self.is_window_over("known") else "pending"
         if leg.has_evidence:
             return "late" if self._is_late(leg) else "verified"
         before = [self.legs[name].truth for name in legs_before(leg.leg)]
@@ -319,8 +328,10 @@ class CaseTruth:
         if "refuted" in before or self.is_surface_only:
             return "refuted"
         leg.is_inherited = False  # "else it is judged by its own window and watermark"
-        if self._is_cause_unverifiable(leg.leg) or self._is_key_absent(leg.leg):
+        if self._is_unanswerable(leg.leg) or self._is_key_absent(leg.leg):
             return "unverifiable"
+        if leg.leg == "submitted" and self.case.is_held:  # whether a front end is connected or not
+            return "pending"
         if self.judged_at(leg.leg) is None:
             return "unverifiable"
         return "pending" if self._may_still_come(leg.leg) else "refuted"
@@ -329,7 +340,11 @@ class CaseTruth:
         """No evidence, and by its own window and watermark not refuted."""
         if leg.has_evidence or leg.truth == "not_due":
             return False
-        is_unknown = self.judged_at(leg.leg) is None or self._is_key_absent(leg.leg)
+        is_unknown = (
+            self.judged_at(leg.leg) is None
+            or self._is_key_absent(leg.leg)
+            or (leg.leg in ("submitted", "paid") and self._is_unanswerable(leg.leg))
+        )
         return is_unknown or self._may_still_come(leg.leg)
 
     def _may_still_come(self, name: str) -> bool:
@@ -340,9 +355,19 @@ class CaseTruth:
             return self.case.is_held or not is_over
         if name == "booked" and self.case.awaits_match:
             return True
+        if name == "refunded" and self.legs["booked"].truth == "pending":
+            return True  # read as: a refund may name nothing but the ERP order
+        if name == "known" and self._is_without_records() and not self._is_back_end_known():
+            return True  # it would be one finding with `surface_only`
         # read as: the order may still bring the phone that the CRM knows
-        is_awaited = name == "known" and self.legs["booked"].truth == "pending"
-        return is_awaited or not self.is_window_over(name)
+        return (name == "known" and self._may_be_booked()) or not self.is_window_over(name)
+
+    def _may_be_booked(self) -> bool:
+        """No ERP order yet, and by the bill's window or its own one may still come."""
+        booked = self.legs["booked"]
+        if booked.has_evidence or self.judged_at("booked") is None:
+            return False
+        return booked.truth == "pending" or self._is_open(booked)
 
     def _is_not_due(self, name: str) -> bool:
         """ "the leg is not owed"."""
@@ -354,11 +379,11 @@ class CaseTruth:
         if name in ("fulfilled", "reflowed", "notified") and not shipped(case):
             # "of a case cancelled or fully refunded before shipment"
             is_cancelled = case.order is not None and case.order["state"] == "cancelled"
-            # read as: by the bill; where it has no payment, by the ERP
-            refunded, paid = self.bill_refund_fen, self.bill_fen
-            if paid is None:
-                refunded, paid = total(case.erp_refunds, "amount_fen"), self.erp_fen
-            is_refunded = refunded is not None and paid is not None and refunded >= paid
+            # read as: by the bill, or in the ERP though the bill does not show it
+            erp_refund_fen = total(case.erp_refunds, "amount_fen")
+            is_refunded = _reaches(self.bill_refund_fen, self.bill_fen) or _reaches(
+                erp_refund_fen, self.bill_fen if self.erp_fen is None else self.erp_fen
+            )
             return is_cancelled or is_refunded
         return False
 
@@ -371,14 +396,36 @@ class CaseTruth:
             self._is_open(self.legs[name]) for name in legs_before(leg.leg)
         ):
             return False  # read as: its anchor is not known, and late data is no alarm
+        if leg.leg == "known" and self._may_be_booked():
+            return False  # read as: the order may still bring the phone of an old contact
+        if not self._is_known_past_due(leg.leg):
+            return False  # read as: another source, or row, may still show it in time
         lag = leg.at - self._anchor(leg.leg)  # "Lateness is evidence time minus anchor"
         if contract.late_after is not None:
             return lag > contract.late_after
         return lag >= contract.window
 
+    def _is_known_past_due(self, name: str) -> bool:
+        """Every source of the leg is known past the time when its evidence is late."""
+        contract = CONTRACT[name]
+        due_at = self._anchor(name) + (contract.late_after or contract.window or timedelta())
+        marks = [self.watermark(table) for table in contract.tables]
+        marks += [self.judged_at(name)] if name == "known" else []
+        return all(until is not None and until >= due_at for until in marks)
+
     def _is_key_absent(self, name: str) -> bool:
         """ "the key needed for the join is absent"."""
         return name == "known" and not self.has_identifier
+
+    def _is_unanswerable(self, name: str) -> bool:
+        """Read as: where no ERP is connected, it takes with it what only its orders could tell."""
+        is_without_erp = self.watermark("erp_orders") is None
+        return (
+            self._is_cause_unverifiable(name)
+            or (name in ("submitted", "known") and self.case.is_nameless)
+            or (name == "paid" and self.case.may_be_paid)
+            or (name == "received" and is_without_erp)
+        )
 
     def _is_cause_unverifiable(self, name: str) -> bool:
         """Read as: what would make it due cannot be asked for, and nothing nearer shows it."""
@@ -396,6 +443,10 @@ class CaseTruth:
 def shipped(case: CaseRecords) -> list[Row]:
     """ "`erp_shipments` row in a shipped state for that ERP order"."""
     return [row for row in case.shipments if row["state"] in SHIPPED_STATES]
+
+
+def _reaches(part_fen: int | None, whole_fen: int | None) -> bool:
+    return part_fen is not None and whole_fen is not None and part_fen >= whole_fen
 
 
 def total(rows: Iterable[Row], column: str) -> int | None:

@@ -2,6 +2,10 @@ with sessions as (
     select * from {{ ref('fct_sessions') }}
 ),
 
+checkouts as (
+    select * from {{ ref('fct_checkouts') }}
+),
+
 all_cases as (
     select * from {{ ref('fct_cases') }}
 ),
@@ -56,19 +60,19 @@ session_days as (
         sum(case when is_mature then 1 else 0 end) as mature_sessions_count,
         sum(case when is_mature and surface_converted then 1 else 0 end) as surface_count,
         sum(case when is_mature and verified_converted then 1 else 0 end) as verified_count,
-        sum(case when is_mature and is_unknown then 1 else 0 end) as unknown_count,
-        sum(case when is_mature and (has_checkout or has_pay_start) then 1 else 0 end)
-            as reached_count,
-        sum(
-            case
-                when
-                    is_mature and (has_checkout or has_pay_start)
-                    and not surface_converted and not verified_converted
-                    then 1
-                else 0
-            end
-        ) as interrupted_count
+        sum(case when is_mature and is_unknown then 1 else 0 end) as unknown_count
     from sessions
+    group by business_day, business_line, channel
+),
+
+checkout_days as (
+    select
+        business_day,
+        business_line,
+        channel,
+        count(*) as checkouts_count,
+        sum(case when interruption <> 'none' then 1 else 0 end) as interrupted_count
+    from checkouts
     group by business_day, business_line, channel
 ),
 
@@ -123,8 +127,8 @@ counted as (
         coalesce(session_days.surface_count, 0) as surface_count,
         coalesce(session_days.verified_count, 0) as verified_count,
         coalesce(session_days.unknown_count, 0) as unknown_count,
-        coalesce(session_days.reached_count, 0) as reached_count,
-        coalesce(session_days.interrupted_count, 0) as interrupted_count,
+        coalesce(checkout_days.checkouts_count, 0) as checkouts_count,
+        coalesce(checkout_days.interrupted_count, 0) as interrupted_count,
         coalesce(case_days.cases_count, 0) as cases_count,
         coalesce(case_days.mature_cases_count, 0) as mature_cases_count,
         coalesce(case_days.claimed_count, 0) as claimed_count,
@@ -146,6 +150,11 @@ counted as (
             cells.business_day = session_days.business_day
             and cells.business_line = session_days.business_line
             and cells.channel = session_days.channel
+    left join checkout_days
+        on
+            cells.business_day = checkout_days.business_day
+            and cells.business_line = checkout_days.business_line
+            and cells.channel = checkout_days.channel
     left join case_days
         on
             cells.business_day = case_days.business_day
@@ -189,7 +198,7 @@ rated as (
         {{ rate('counted.closed_untouched_count', 'counted.mature_claimed_count') }}
             as closure_rate_untouched,
         {{ rate('counted.closed_fen', 'counted.mature_claimed_fen') }} as closure_rate_money,
-        {{ rate('counted.interrupted_count', 'counted.reached_count') }} as interruption_rate,
+        {{ rate('counted.interrupted_count', 'counted.checkouts_count') }} as interruption_rate,
         counted.unionid_share,
         counted.openid_share,
         counted.member_no_share,

@@ -1,6 +1,6 @@
 """The open divergences: by class, with an example row, and by the day that the case entered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -11,7 +11,7 @@ from pipeline.report.words import (
     explain_divergence,
     name_channel,
     name_divergence,
-    name_line,
+    name_line_and_loop,
     name_owners,
     name_sub_class,
     name_system,
@@ -66,7 +66,7 @@ def figure_classes(marts: Marts) -> list[ClassFigure]:
             label=name_divergence(row.divergence),
             meaning=explain_divergence(row.divergence),
             legs=_list(name_system(leg) for leg in row.legs.split(",")),
-            lines=_list(name_line(line) for line in row.lines.split(",")),
+            lines=_list(_name_lines(row, marts)),
             owners=name_owners(row.owners),
             sub_classes=_sub_classes(row.divergence, marts),
             rows_count=row.rows_count,
@@ -77,6 +77,12 @@ def figure_classes(marts: Marts) -> list[ClassFigure]:
         )
         for row in marts.classes
     ]
+
+
+def _name_lines(row: ClassRow, marts: Marts) -> Iterator[Words]:
+    for listed in row.lines.split(","):
+        loop, _, line = listed.partition(":")
+        yield name_line_and_loop(line, loop, marts.loops)
 
 
 def _list(names: Iterable[Words]) -> Words:

@@ -69,6 +69,10 @@ class Conversion:
     verified: RateInterval
 
 
+# A line that sells or takes bookings converts by those; one that only enrols, by enrolling.
+ACTS = ("order", "booking", "member", "aftersale")
+
+
 def list_legs(legs: list[LegRow], loop: str) -> list[str]:
     """The legs of a loop in the order of its contracts."""
     ranks: dict[str, int] = {}
@@ -139,15 +143,23 @@ def _cell(row: LegRow | None, weakest: str | None) -> Cell | None:
 
 
 def figure_conversions(marts: Marts, loop: str) -> list[Conversion]:
-    """Both conversions per line of the loop that has mature sessions, in the order of the lines."""
+    """Both conversions per line with mature sessions that convert by the loop, as lines are listed.
+
+    Sessions are counted once per line: they stand with the loop whose act converts them.
+    """
     by_line = {row.business_line: row for row in marts.sessions}
     conversions = []
     for name in (line.business_line for line in marts.lines if line.loop == loop):
         row = by_line.get(name)
-        if row is None:
+        if row is None or _act(name, marts) != loop:
             continue
         surface = wilson_interval(row.surface_converted_count, row.mature_count)
         verified = wilson_interval(row.verified_converted_count, row.mature_count)
         if surface and verified:
             conversions.append(Conversion(name, name_line(name), surface, verified))
     return conversions
+
+
+def _act(line: str, marts: Marts) -> str | None:
+    loops = {row.loop for row in marts.lines if row.business_line == line}
+    return next((act for act in ACTS if act in loops), None)

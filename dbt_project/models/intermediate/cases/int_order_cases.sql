@@ -30,7 +30,9 @@ watermarks as (
         max(case when table_name = 'erp_orders' and is_connected then complete_until end)
             as erp_known_until,
         max(case when table_name = 'pay_bill' and is_connected then complete_until end)
-            as bill_known_until
+            as bill_known_until,
+        max(case when table_name = 'tracking_events' and is_connected then complete_until end)
+            as front_end_known_until
     from {{ ref('stg_company__watermarks') }}
 ),
 
@@ -105,9 +107,7 @@ joined as (
         claims.session_id,
         claims.submitted_at,
         claims.submitted_ref,
-        claims.claimed_at,
         claims.failed_at,
-        claims.pay_started_at,
         claims.claim_amount_fen,
         claims.openid,
         claims.unionid,
@@ -139,7 +139,7 @@ joined as (
         or shipments.case_no is not null as is_paid_or_later,
         claims.case_no is null as is_backend_only,
         claims.claimed_at is not null as is_claimed,
-        least(payments.paid_at, bookings.created_at) as first_record_at
+        least(payments.paid_at, bookings.created_at, receipts.received_at) as first_record_at
     from case_numbers
     left join claims on case_numbers.case_no = claims.case_no
     left join payments on case_numbers.case_no = payments.case_no
@@ -165,11 +165,16 @@ held as (
                         'joined.booked_at', 'contracts.longest_booking_seconds + 120'
                     ) }}
                     or coalesce(
-                        watermarks.bill_known_until < {{ add_seconds('joined.booked_at', 120) }},
+                        least(watermarks.bill_known_until, watermarks.front_end_known_until)
+                        < {{ add_seconds('joined.booked_at', 120) }},
                         false
                     )
             else false
-        end as is_held
+        end as is_held,
+        -- Only the ERP tells whose payment it is.
+        joined.is_backend_only
+        and joined.booked_ref is null
+        and watermarks.erp_known_until is null as is_untold
     from joined
     cross join contracts
     cross join watermarks
@@ -180,6 +185,7 @@ observed as (
     select
         joined.*,
         coalesce(held.is_held, false) as is_held,
+        held.is_untold,
         coalesce(joined.submitted_at, joined.first_record_at) as entered_at,
         not joined.is_claimed
         and joined.paid_at is null

@@ -28,11 +28,9 @@ claim_events as (
 totals as (
     select
         case_no,
-        min(occurred_at) as first_event_at,
         max(case when event in {{ order_acts }} then 1 else 0 end) = 1 as has_order_act,
         min(case when event = 'pay_success' then occurred_at end) as claimed_at,
         min(case when event = 'pay_fail' then occurred_at end) as failed_at,
-        min(case when event = 'pay_start' then occurred_at end) as pay_started_at,
         min(case when event = 'order_submit' then amount_fen end) as submitted_amount_fen,
         min(case when event = 'pay_success' then amount_fen end) as success_amount_fen,
         min(openid) as openid,
@@ -50,11 +48,9 @@ joined as (
         claim_events.session_id,
         claim_events.occurred_at as submitted_at,
         claim_events.source_ref as submitted_ref,
-        totals.first_event_at,
         totals.has_order_act,
         totals.claimed_at,
         totals.failed_at,
-        totals.pay_started_at,
         coalesce(
             claim_events.amount_fen, totals.submitted_amount_fen, totals.success_amount_fen
         ) as claim_amount_fen,

@@ -83,17 +83,26 @@ awaited as (
     left join contracts as default_contract on default_contract.business_line is null
 ),
 
+paid_cases as (
+    select
+        transaction_id,
+        min(case_no) as first_case_no,
+        max(case_no) as last_case_no
+    from transactions
+    group by transaction_id
+),
+
 unclaimed as (
     select
         bookings.*,
-        transactions.case_no as transaction_case_no
+        paid_cases.first_case_no,
+        paid_cases.last_case_no
     from bookings
-    left join transactions
-        on bookings.transaction_id = transactions.transaction_id and transactions.cases_count = 1
+    left join paid_cases on bookings.transaction_id = paid_cases.transaction_id
     where bookings.is_unclaimed
 ),
 
--- A record that names another case's payment belongs to that one.
+-- A record that names another case's payment belongs to that one, be it a case of its own.
 candidates as (
     select
         awaited.case_no,
@@ -108,8 +117,11 @@ candidates as (
         unclaimed.created_at >= {{ add_seconds('awaited.anchor_at', -skew_seconds) }}
         and unclaimed.created_at < awaited.window_ends_at
         and (
-            unclaimed.transaction_case_no is null
-            or unclaimed.transaction_case_no in (awaited.case_no, unclaimed.case_no)
+            unclaimed.first_case_no is null
+            or (
+                unclaimed.first_case_no = awaited.case_no
+                and unclaimed.last_case_no = awaited.case_no
+            )
         )
 ),
 

@@ -42,6 +42,7 @@ shown as (
     from views
 ),
 
+-- Where WeChat's list shows it and nobody knows since when, a later view tells nothing of it.
 ranked as (
     select
         cases.case_id,
@@ -49,7 +50,7 @@ ranked as (
         shown.reflowed_at,
         shown.source_ref as reflowed_ref,
         row_number() over (
-            partition by cases.case_id order by shown.reflowed_at nulls last, shown.source_ref
+            partition by cases.case_id order by shown.reflowed_at nulls first, shown.source_ref
         ) as reflow_rank
     from shown
     inner join cases on shown.case_no = cases.case_no

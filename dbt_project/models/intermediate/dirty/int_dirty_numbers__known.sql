@@ -15,6 +15,10 @@ cases as (
     select * from {{ ref('int_cases') }}
 ),
 
+orphans as (
+    select * from {{ ref('int_order_orphans') }}
+),
+
 evidence_before as (
     select * from intermediate.int_evidence
 ),
@@ -22,6 +26,21 @@ evidence_before as (
 known_before as (
     select * from intermediate.int_legs__judged
     where leg = 'known'
+),
+
+paid_before as (
+    select
+        case_no,
+        may_be_paid_otherwise
+    from intermediate.int_legs__judged
+    where leg = 'paid'
+),
+
+paid_otherwise as (
+    select paid_before.case_no
+    from paid_before
+    left join orphans on paid_before.case_no = orphans.case_no
+    where paid_before.may_be_paid_otherwise is distinct from (orphans.case_no is not null)
 ),
 
 -- Who the buyer is, as the legs were judged by it before.
@@ -58,10 +77,13 @@ union
 select case_no from known_otherwise
 union
 select case_no from made_otherwise
+union
+select case_no from paid_otherwise
 {%- else -%}
 -- depends_on: {{ ref('int_case_contacts') }}
 -- depends_on: {{ ref('int_records__made_by') }}
 -- depends_on: {{ ref('int_parts__made_by') }}
+-- depends_on: {{ ref('int_order_orphans') }}
 -- depends_on: {{ ref('int_cases') }}
 -- depends_on: {{ ref('int_dirty_numbers__matched') }}
     select cast(null as varchar) as number

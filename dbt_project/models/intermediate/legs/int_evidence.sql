@@ -179,12 +179,13 @@ found as (
         'case_no'
     from notices
     union all
-    -- Evidence of a refund is both rows; the later of the two completes it.
+    -- Evidence of a refund is both rows; the later of the two completes it. The bill's row is the
+    -- claim, and the ERP's the evidence, as their amounts are, whichever came first.
     select
         case_id,
         'refunded',
         greatest(bill_refunded_at, erp_refunded_at),
-        case when bill_refunded_at > erp_refunded_at then bill_refund_ref else erp_refund_ref end,
+        erp_refund_ref,
         erp_refund_fen,
         'case_no'
     from refunds

@@ -22,6 +22,29 @@ growing_identities as (
         and watermarks.complete_until > settings.starts_at
 ),
 
+-- What brings identifiers of a buyer, or links one to another.
+identifying as (
+    select
+        leg_sources.loop,
+        watermarks.table_name
+    from leg_sources
+    cross join watermarks
+    where
+        leg_sources.leg = 'known'
+        and watermarks.is_connected
+        and (
+            watermarks.table_name in ('tracking_events', 'erp_orders')
+            or (watermarks.table_name = 'pay_bill' and leg_sources.loop = 'order')
+        )
+    union all
+    select
+        leg_sources.loop,
+        growing_identities.table_name
+    from leg_sources
+    cross join growing_identities
+    where leg_sources.leg = 'known'
+),
+
 needed as (
     select
         loop,
@@ -30,12 +53,10 @@ needed as (
     from leg_sources
     union
     select
-        leg_sources.loop,
-        leg_sources.leg,
-        growing_identities.table_name
-    from leg_sources
-    cross join growing_identities
-    where leg_sources.leg = 'known'
+        loop,
+        'known',
+        table_name
+    from identifying
 ),
 
 joined as (

@@ -49,12 +49,19 @@ contracts as (
     where leg = 'refunded'
 ),
 
+-- The records of such a case may turn out to be another case's.
+unsettled_cases as (
+    select case_id from legs
+    where leg = 'submitted' and truth = 'pending'
+),
+
 watermarks as (
     select
         max(case when table_name = 'pay_bill' then complete_until end) as bill_known_until,
         max(case when table_name = 'erp_refunds' then complete_until end) as refunds_known_until,
         max(case when table_name = 'erp_receipts' then complete_until end)
-            as receipts_known_until
+            as receipts_known_until,
+        coalesce(bool_or(table_name = 'erp_orders' and is_connected), false) as has_order_source
     from {{ ref('stg_company__watermarks') }}
 ),
 
@@ -105,9 +112,11 @@ facts as (
             false
         ) as is_cancellation_settled,
         bookings.updated_at as booking_updated_at,
+        unsettled_cases.case_id is not null as is_case_unsettled,
         watermarks.bill_known_until,
         watermarks.refunds_known_until,
         watermarks.receipts_known_until,
+        watermarks.has_order_source,
         abs(legs.evidence_amount_fen - legs.claim_amount_fen) as difference_fen
     from legs
     inner join cases on legs.case_id = cases.case_id
@@ -118,6 +127,7 @@ facts as (
     left join refunds on legs.case_id = refunds.case_id
     left join notices on legs.case_id = notices.case_id
     left join contracts on legs.case_id = contracts.case_id
+    left join unsettled_cases on legs.case_id = unsettled_cases.case_id
     cross join watermarks
 ),
 
@@ -131,6 +141,11 @@ settled as (
         coalesce(
             case
                 when leg in ('paid', 'booked') and evidence_amount_fen is null then false
+                -- A part may name nothing but the ERP order.
+                when
+                    leg in ('received', 'refunded') and evidence_amount_fen < claim_amount_fen
+                    and (is_order_awaited or not has_order_source)
+                    then false
                 when leg = 'paid' and evidence_amount_fen < claim_amount_fen
                     then bill_known_until >= window_ends_at
                 when leg = 'paid' then true
@@ -178,8 +193,8 @@ classified as (
     select
         *,
         case
-            when truth = 'not_due' then 'none'
-            when is_in_conflict then 'identity_conflict'
+            when truth = 'not_due' or is_case_unsettled then 'none'
+            when is_in_conflict and truth = 'unverifiable' then 'identity_conflict'
             when leg in ('booked', 'confirmed', 'ticketed') and records_count > 1
                 then 'duplicate'
             when

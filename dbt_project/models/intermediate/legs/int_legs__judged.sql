@@ -42,6 +42,10 @@ open_matches as (
     where not is_settled
 ),
 
+orphans as (
+    select * from {{ ref('int_order_orphans') }}
+),
+
 messages as (
     select * from {{ ref('stg_messaging__messages') }}
     where
@@ -108,21 +112,33 @@ own as (
         cases.is_claimed,
         legs.leg = 'known' and coalesce(contacts.is_in_conflict, false) as is_in_conflict,
         legs.judged_at >= legs.window_ends_at as is_window_passed,
+        orphans.case_no is not null as may_be_paid_otherwise,
         contacts.case_id is not null as has_identifier,
         case
             when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
             when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'
             when legs.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
+            -- One more contact may show that a shop's phone led to both.
+            when
+                legs.leg = 'known' and contacts.is_in_conflict
+                and legs.judged_at < legs.window_ends_at
+                then 'pending'
             when legs.leg = 'known' and contacts.is_in_conflict then 'unverifiable'
-            when legs.has_evidence and legs.is_late then 'late'
+            -- What is not known so far, or not at all, may have shown the leg in time.
+            when
+                legs.has_evidence and legs.is_late and coalesce(legs.is_connected, false)
+                and legs.judged_at >= legs.due_at
+                then 'late'
             when legs.has_evidence then 'verified'
+            when legs.leg = 'submitted' and cases.is_held then 'pending'
             when not coalesce(legs.is_connected, false) or legs.judged_at is null
                 then 'unverifiable'
             when legs.is_anchor_unknown then 'unverifiable'
+            when legs.leg in ('submitted', 'known') and cases.is_untold then 'unverifiable'
+            when legs.leg = 'paid' and orphans.case_no is not null then 'unverifiable'
             when legs.leg = 'known' and contacts.case_id is null then 'unverifiable'
             when legs.judged_at < legs.window_ends_at then 'pending'
             when legs.leg = 'booked' and open_matches.case_no is not null then 'pending'
-            when legs.leg = 'submitted' and cases.is_held then 'pending'
             when
                 legs.leg in ('confirmed', 'ticketed')
                 and coalesce(telling.told_until < legs.window_ends_at, false)
@@ -135,47 +151,47 @@ own as (
     left join contacts on legs.case_id = contacts.case_id
     left join refunds on legs.case_id = refunds.case_id
     left join open_matches on cases.case_id = 'order:' || open_matches.case_no
+    left join orphans on cases.case_id = 'order:' || orphans.case_no
     left join telling on true
 ),
 
-erp_orders as (
-    select * from watermarks
-    where table_name = 'erp_orders'
+-- What could hold a record of an order, as far as it is connected.
+order_records as (
+    select
+        min(complete_until) as known_until,
+        coalesce(bool_or(table_name in ('pay_bill', 'erp_orders')), false) as can_be_told
+    from watermarks
+    where
+        table_name in ('pay_bill', 'erp_orders', 'erp_receipts', 'erp_refunds') and is_connected
 ),
 
--- A claim that no record of the case answers, once bill and ERP are known past the first window.
--- Where the bill is not connected, the ERP decides alone; where neither is, nobody does.
-order_surface_only as (
-    select own.case_id
+-- A claim that no record of the case answers: certain once all that could are known past the
+-- first window. Where the bill is not connected, the ERP decides alone; where neither is, nobody.
+unanswered_orders as (
+    select
+        own.case_id,
+        order_records.known_until >= own.window_ends_at as is_certain
     from own
     inner join orders on own.case_id = orders.case_id
     left join refunds on own.case_id = refunds.case_id
     left join receipts on orders.case_no = receipts.case_no
-    left join erp_orders on true
     left join open_matches on orders.case_no = open_matches.case_no
+    cross join order_records
     where
         own.leg = 'paid'
-        and (
-            own.own_truth = 'refuted'
-            or (
-                own.own_truth = 'unverifiable'
-                and not own.is_connected
-                and coalesce(erp_orders.is_connected, false)
-            )
-        )
+        and not own.has_evidence
+        and not own.may_be_paid_otherwise
         and orders.is_claimed
         and orders.booked_ref is null
         and receipts.case_no is null
         and refunds.case_id is null
         and open_matches.case_no is null
-        and (
-            not coalesce(erp_orders.is_connected, false)
-            or erp_orders.complete_until >= own.window_ends_at
-        )
+        and order_records.can_be_told
 ),
 
 surface_only as (
-    select case_id from order_surface_only
+    select case_id from unanswered_orders
+    where is_certain
     union all
     select own.case_id
     from own
@@ -196,7 +212,8 @@ cause_unverifiable as (
     inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
     inner join own as earlier
         on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
-    where own.leg in ('fulfilled', 'reflowed', 'notified', 'served', 'resolved')
+    where
+        own.leg in ('received', 'fulfilled', 'reflowed', 'notified', 'served', 'resolved')
     group by own.case_id, own.leg
     having
         min(
@@ -259,9 +276,12 @@ cause_unknown as (
     where asked_truth <> 'refuted' and leg <> 'refunded'
 ),
 
--- The record may still come, and with it what the CRM knows the buyer by.
+-- The record may still come, and with it what the CRM knows the buyer by, and what receipts and
+-- refunds name.
 awaiting_order as (
-    select asked.case_id
+    select
+        asked.case_id,
+        coalesce(first_broken.inherited_truth, asked.asked_truth) = 'pending' as is_pending
     from asked
     left join first_broken on asked.case_id = first_broken.case_id and asked.leg = first_broken.leg
     where
@@ -272,28 +292,39 @@ awaiting_order as (
         )
 ),
 
+-- Why `known` waits: it may be one finding with the claim that nothing answers.
+waiting as (
+    select case_id from awaiting_order
+    union
+    select case_id from unanswered_orders
+    where not is_certain
+),
+
 judged as (
     select
         own.*,
         surface_only.case_id is not null as is_surface_only,
+        coalesce(awaiting_order.is_pending, false) as is_order_awaited,
         first_broken.inherited_truth,
         case
             when own.own_truth = 'late' and cause_unknown.case_id is not null then 'verified'
+            when own.leg = 'known' and own.own_truth = 'late' and awaiting_order.case_id is not null
+                then 'verified'
             -- Who the buyer is stays open, whatever became of the legs before.
             when own.is_in_conflict then own.own_truth
             when own.own_truth not in ('pending', 'refuted', 'unverifiable') then own.own_truth
             when first_broken.inherited_truth is not null then first_broken.inherited_truth
             when surface_only.case_id is not null and own.leg <> 'submitted' then 'refuted'
             when cause_unverifiable.case_id is not null then 'unverifiable'
-            when
-                own.leg = 'known' and awaiting_order.case_id is not null
-                and own.own_truth = 'refuted'
-                then 'pending'
+            when own.own_truth <> 'refuted' then own.own_truth
+            when own.leg = 'known' and waiting.case_id is not null then 'pending'
+            when own.leg = 'refunded' and awaiting_order.is_pending then 'pending'
             else own.own_truth
         end as truth
     from own
     left join surface_only on own.case_id = surface_only.case_id
     left join awaiting_order on own.case_id = awaiting_order.case_id
+    left join waiting on own.case_id = waiting.case_id
     left join cause_unknown
         on own.case_id = cause_unknown.case_id and own.leg = cause_unknown.leg
     left join cause_unverifiable
