@@ -399,25 +399,34 @@ def _tables(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Fi
     }
     rows = [(name, *(tell(sized) for sized in measured)) for name, tell in figures.items()]
     yield Figures("Time and memory", ("figure", *columns), as_texts(rows))
-    largest = measured[-1]
-    slowest = sorted(largest.full.seconds_by_model.items(), key=lambda model: -model[1])
     growth_of = {(growth.model, growth.larger_events): growth for growth in growths}
     yield Figures(
         "The slowest models",
         ("model", *(f"{column}, s" for column in columns), "time per event grew by"),
         tuple(
             (
-                model,
-                *(f"{sized.full.seconds_by_model.get(model, 0):.2f}" for sized in measured),
+                *timed,
                 ", ".join(
-                    f"{growth_of[model, sized.events].per_event:.2f}"
+                    f"{growth_of[timed[0], sized.events].per_event:.2f}"
                     for sized in measured[1:]
-                    if (model, sized.events) in growth_of
+                    if (timed[0], sized.events) in growth_of
                 ),
             )
-            for model, _ in slowest[:SLOWEST_SHOWN]
+            for timed in _slowest([sized.full for sized in measured])
         ),
     )
+    yield Figures(
+        "The slowest models of one more day",
+        ("model", *(f"{column}, s" for column in columns)),
+        tuple(_slowest([sized.day for sized in measured])),
+    )
+
+
+def _slowest(builds: Sequence[Build]) -> Iterator[tuple[str, ...]]:
+    """The models that take longest in the last of the builds, with their seconds in each."""
+    by_seconds = sorted(builds[-1].seconds_by_model.items(), key=lambda model: -model[1])
+    for model, _ in by_seconds[:SLOWEST_SHOWN]:
+        yield model, *(f"{build.seconds_by_model.get(model, 0):.2f}" for build in builds)
 
 
 def _rate(events: int, build: Build) -> str:

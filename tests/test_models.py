@@ -11,6 +11,12 @@ from pipeline.models import DBT, DBT_PROJECT
 from pipeline.warehouse import Warehouse
 
 TEMPLATE = DBT_PROJECT.parent / "company"
+KEPT = re.compile("incremental_strategy='(rejudged|restamped)'")
+LEFT_JOIN = re.compile(
+    r"left join ([\w.]+(?: as \w+)?)\s+on\s(.*?)"
+    r"(?=\s(?:left|inner|cross|full) |\s(?:where|group|union|order)\s|\n\)|\n\{%|\Z)",
+    re.DOTALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +67,27 @@ def test_no_model_compares_times_with_between() -> None:
     for model in (DBT_PROJECT / "models").rglob("*.sql"):
         text = re.sub(r"\b(rows|range) between\b", "", model.read_text())
         assert " between " not in text, f"{model}: times are half-open"
+
+
+def test_no_left_join_has_a_condition_that_its_right_side_has_no_part_in() -> None:
+    """Beside such a condition DuckDB hashes nothing: it tries every row with every other."""
+    joins = 0
+    for model in (DBT_PROJECT / "models").rglob("*.sql"):
+        for joined, conditions in LEFT_JOIN.findall(model.read_text()):
+            name = joined.split()[-1]
+            joins += 1
+            for condition in re.split(r"\s+and\s+", conditions.strip()):
+                assert condition == "true" or f"{name}." in condition, f"{model.name}: {condition}"
+    assert joins > 100
+
+
+def test_a_kept_model_takes_only_rows_that_are_in_question() -> None:
+    """One that took them all would add rows that it has kept already."""
+    kept = 0
+    for model in (DBT_PROJECT / "models").rglob("*.sql"):
+        text = model.read_text()
+        is_told_anew = "materialized='table'" in text
+        if (model.parent.name == "cases" and not is_told_anew) or KEPT.search(text):
+            kept += 1
+            assert "in_question(" in text, model.name
+    assert kept > 20

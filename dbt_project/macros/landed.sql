@@ -5,13 +5,20 @@
     key stands in several batches (a replay over midnight, a row that moved to another day), the
     newest version counts: the latest `newest` column, then the latest business day.
 
+    A run that judges again takes only the rows of touched keys, and keeps the others as they were
+    staged: a key's row is told by the landed rows of that key alone.
+
     Adds `source_ref`, which names the landed row as table/batch/key.
 -#}
-{% macro landed(table, key, instant=none, newest=none) -%}
+{% macro landed(table, instant=none, newest=none, key=none) -%}
+{%- set key = key or landed_tables()[table]['key'] -%}
 {#- What was touched is told from the rows as they were staged before: it must be told first. -#}
 -- depends_on: {{ ref('stg_landing__touched') }}
 source_rows as (
     select * from {{ source('landing', table) }}
+    {%- if is_incremental() %}
+    where {{ is_touched(table) }}
+    {%- endif %}
 ),
 
 watermark as (

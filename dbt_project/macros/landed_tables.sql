@@ -1,12 +1,12 @@
 {#-
-    The landed tables that cases are made of: the staging model of each, the key of a row, and the
-    columns whose numbers tie rows to one another.
+    The landed tables whose rows are kept from run to run: the staging model of each, the key of a
+    row, and the columns whose numbers tie rows to one another, to a case or to a session.
 -#}
 {% macro landed_tables() -%}
     {{ return({
         'tracking_events': {
             'staged': 'stg_tracking__events', 'key': ['event_id'],
-            'numbers': ['case_no', 'unionid', 'openid', 'member_no']
+            'numbers': ['case_no', 'session_id', 'unionid', 'openid', 'member_no']
         },
         'messages': {
             'staged': 'stg_messaging__messages', 'key': ['message_id'], 'numbers': ['case_no']
@@ -40,6 +40,14 @@
         },
         'crm_cases': {
             'staged': 'stg_crm__cases', 'key': ['crm_case_no'], 'numbers': ['ticket_no']
+        },
+        'crm_contacts': {
+            'staged': 'stg_crm__contacts', 'key': ['contact_id'], 'numbers': []
+        },
+        'identities': {
+            'staged': 'stg_crm__identities',
+            'key': ['left_kind', 'left_value', 'right_kind', 'right_value'],
+            'numbers': []
         },
     }) }}
 {%- endmacro %}

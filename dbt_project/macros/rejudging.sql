@@ -21,11 +21,17 @@
 {% macro in_question(column, numbers='int_dirty_numbers') -%}
     {%- set numbers = ref(numbers) -%}
     {#- A unit test judges all of its few rows; it has no `this` to be incremental to. -#}
-    {%- if this and is_incremental() -%}
+    {%- if this and is_incremental() and is_rejudging() -%}
         {{ column }} in (select number from {{ numbers }})
     {%- else -%}
         true
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- The business number of a case, where only `case_id` and `loop` stand. -#}
+{% macro case_no_of_case() -%}
+    substr(case_id, length(loop) + 2)
 {%- endmacro %}
 
 
@@ -35,7 +41,7 @@
     {%- if asked is none -%}
         {%- set asked = flags.FULL_REFRESH -%}
     {%- endif -%}
-    {%- if config.get('incremental_strategy') == 'rejudged' and not is_rejudging() -%}
+    {%- if config.get('incremental_strategy') in ('rejudged', 'restamped', 'retaken') and not is_rejudging() -%}
         {%- set asked = true -%}
     {%- endif -%}
     {{ return(asked) }}
@@ -48,9 +54,41 @@
     same of the old rows as `in_question` of the new.
 -#}
 {% macro get_incremental_rejudged_sql(arg_dict) -%}
+    {{ replace_rows(arg_dict, arg_dict['incremental_predicates'] | join(' and ')) }}
+{%- endmacro %}
+
+
+{#- The same where every row also says as of when it is told. -#}
+{% macro get_incremental_restamped_sql(arg_dict) -%}
+    {{ get_incremental_rejudged_sql(arg_dict) }};
+
+    update {{ arg_dict['target_relation'] }}
+    set as_of = (select as_of from intermediate.int_run__as_of)
+{%- endmacro %}
+
+
+{#- The same of staged rows: those of touched keys are replaced. -#}
+{% macro get_incremental_retaken_sql(arg_dict) -%}
+    {%- for table, about in landed_tables().items() -%}
+        {%- if about['staged'] == arg_dict['target_relation'].identifier -%}
+            {{ replace_rows(arg_dict, is_touched(table)) }}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{#- Whether a row of a landed table, landed or staged, is to be taken again. -#}
+{% macro is_touched(table) -%}
+    {{ row_key_of(landed_tables()[table]['key']) }} in (
+        select row_key from staging.stg_landing__touched_keys where table_name = '{{ table }}'
+    )
+{%- endmacro %}
+
+
+{% macro replace_rows(arg_dict, predicate) -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     delete from {{ arg_dict['target_relation'] }}
-    where {{ arg_dict['incremental_predicates'] | join(' and ') }};
+    where {{ predicate }};
 
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}

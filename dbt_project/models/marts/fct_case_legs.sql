@@ -1,5 +1,15 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='restamped',
+    incremental_predicates=[
+        case_no_of_case() ~ ' in (select number from intermediate.int_dirty_numbers__known)'
+    ],
+    on_schema_change='fail'
+) }}
+
 with legs as (
     select * from {{ ref('int_legs__classified') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
 run as (

@@ -12,6 +12,7 @@
 
 with legs as (
     select * from {{ ref('fct_case_legs') }}
+    where {{ in_question(case_no_of_case(), 'int_dirty_numbers__known') }}
 ),
 
 cases as (
@@ -44,7 +45,7 @@ reported as (
 {% if is_incremental() -%}
 , known as (
     select * from {{ this }}
-    where until_run is null
+    where until_run is null and {{ in_question(case_no_of_case(), 'int_dirty_numbers__known') }}
 ),
 
 changed as (

@@ -41,7 +41,7 @@ addressed as (
 due_messages as (
     select addressed.*
     from addressed
-    left join shipments on addressed.loop = 'order' and addressed.number = shipments.case_no
+    left join shipments on addressed.case_id = 'order:' || shipments.case_no
     left join tickets
         on
             addressed.case_id = tickets.case_id and tickets.state in ('resolved', 'cancelled')

@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+
 {%- set skew_seconds = 120 -%}
 
 with cases as (

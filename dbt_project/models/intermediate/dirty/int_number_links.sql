@@ -1,5 +1,16 @@
-{#- Nothing is dirty where everything is judged, and so nothing is looked up by its links. -#}
-{% if is_rejudging() -%}
+{#-
+    A link is of rows that bear both of its numbers. Where such a row was touched, both are: a link
+    with a number that was not touched stands.
+-#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='rejudged',
+    incremental_predicates=[
+        'number in (select number from staging.stg_landing__touched)',
+        'linked_number in (select number from staging.stg_landing__touched)'
+    ]
+) }}
+
 with orders as (
     select * from {{ ref('stg_erp__orders') }}
 ),
@@ -26,86 +37,81 @@ pairs as (
         erp_order_no as left_number,
         order_no as right_number
     from orders
-    union
+    union all
     select
         erp_order_no,
         transaction_id
     from orders
-    union
+    union all
     select
         receipt_no,
         erp_order_no
     from receipts
-    union
+    union all
     select
         receipt_no,
         order_no
     from receipts
-    union
+    union all
     select
         receipt_no,
         transaction_id
     from receipts
-    union
+    union all
     select
         coalesce(erp_order_no, order_no, refund_no),
         order_no
     from refunds
-    union
+    union all
     select
         coalesce(erp_order_no, order_no, refund_no),
         refund_no
     from refunds
-    union
+    union all
     select
         coalesce(erp_order_no, order_no, refund_no),
         refund_id
     from refunds
-    union
+    union all
     select
         order_no,
         transaction_id
     from bill
-    union
+    union all
     select
         order_no,
         refund_id
     from bill
-    union
+    union all
     select
         order_no,
         refund_no
     from bill
-    union
+    union all
     select
         order_no,
         transaction_id
     from wechat_orders
 ),
 
+touched_pairs as (
+    select * from pairs
+    where
+        {{ in_question('left_number', 'stg_landing__touched') }}
+        and {{ in_question('right_number', 'stg_landing__touched') }}
+        and left_number <> right_number
+),
+
 both_ways as (
     select
         left_number as number,
         right_number as linked_number
-    from pairs
-    where left_number is not null and right_number is not null and left_number <> right_number
+    from touched_pairs
     union
     select
         right_number,
         left_number
-    from pairs
-    where left_number is not null and right_number is not null and left_number <> right_number
+    from touched_pairs
 )
 
 select * from both_ways
-{%- else -%}
--- depends_on: {{ ref('stg_erp__orders') }}
--- depends_on: {{ ref('stg_erp__receipts') }}
--- depends_on: {{ ref('stg_erp__refunds') }}
--- depends_on: {{ ref('stg_wechat__pay_bill') }}
--- depends_on: {{ ref('stg_wechat__mp_orders') }}
-    select
-        cast(null as varchar) as number,
-        cast(null as varchar) as linked_number
-    where false
-{%- endif %}

@@ -209,7 +209,7 @@ marked as (
     inner join cases on found.case_id = cases.case_id
     left join made_by on found.evidence_ref = made_by.source_ref
     left join makers
-        on cases.loop = 'order' and cases.case_no = makers.case_no and found.leg = makers.leg
+        on cases.case_id = 'order:' || makers.case_no and found.leg = makers.leg
 )
 
 select * from marked

@@ -150,8 +150,8 @@ own as (
     inner join ends on legs.case_id = ends.case_id
     left join contacts on legs.case_id = contacts.case_id
     left join refunds on legs.case_id = refunds.case_id
-    left join open_matches on cases.loop = 'order' and cases.case_no = open_matches.case_no
-    left join orphans on cases.loop = 'order' and cases.case_no = orphans.case_no
+    left join open_matches on cases.case_id = 'order:' || open_matches.case_no
+    left join orphans on cases.case_id = 'order:' || orphans.case_no
     left join telling on true
 ),
 

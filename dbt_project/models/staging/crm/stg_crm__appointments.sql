@@ -1,7 +1,4 @@
-with
-{{ landed(
-    'crm_appointments', key=['appointment_no'], instant='created_at', newest='updated_at'
-) }},
+with {{ landed('crm_appointments', instant='created_at', newest='updated_at') }},
 
 renamed as (
     select

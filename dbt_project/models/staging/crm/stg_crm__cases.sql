@@ -1,4 +1,4 @@
-with {{ landed('crm_cases', key=['crm_case_no'], instant='opened_at') }},
+with {{ landed('crm_cases', instant='opened_at') }},
 
 renamed as (
     select

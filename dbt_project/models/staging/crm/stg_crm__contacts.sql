@@ -1,4 +1,4 @@
-with {{ landed('crm_contacts', key=['contact_id'], instant='created_at', newest='updated_at') }},
+with {{ landed('crm_contacts', instant='created_at', newest='updated_at') }},
 
 renamed as (
     select

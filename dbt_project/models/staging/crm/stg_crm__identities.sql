@@ -1,9 +1,4 @@
-with
-{{ landed(
-    'identities',
-    key=['left_kind', 'left_value', 'right_kind', 'right_value'],
-    instant='seen_at'
-) }},
+with {{ landed('identities', instant='seen_at') }},
 
 renamed as (
     select

@@ -1,4 +1,4 @@
-with {{ landed('erp_orders', key=['erp_order_no'], instant='ordered_at', newest='updated_at') }},
+with {{ landed('erp_orders', instant='ordered_at', newest='updated_at') }},
 
 renamed as (
     select

@@ -1,7 +1,4 @@
-with
-{{ landed(
-    'erp_receipts', key=['receipt_no', 'erp_order_no', 'order_no'], instant='received_at'
-) }},
+with {{ landed('erp_receipts', instant='received_at') }},
 
 renamed as (
     select

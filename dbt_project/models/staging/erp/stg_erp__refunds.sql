@@ -1,4 +1,4 @@
-with {{ landed('erp_refunds', key=['refund_doc_no'], instant='posted_at') }},
+with {{ landed('erp_refunds', instant='posted_at') }},
 
 renamed as (
     select

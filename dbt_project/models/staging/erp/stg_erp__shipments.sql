@@ -1,4 +1,4 @@
-with {{ landed('erp_shipments', key=['shipment_no'], instant='created_at') }},
+with {{ landed('erp_shipments', instant='created_at') }},
 
 renamed as (
     select

@@ -1,69 +1,23 @@
 {#-
-    Numbers are told by what stands in a changed day now and by what stood there before; where a
-    row has another version on another day, by that too.
+    A number is told by the rows of a touched key as they stand now, and as they were staged
+    before: on the day that changed and on any other.
 -#}
 {% if is_rejudging() -%}
-with changed_batches as (
-    select
-        coalesce(now.table_name, before.table_name) as table_name,
-        coalesce(now.business_day, before.business_day) as business_day
-    from {{ source('landing', 'batches') }} as now
-    full outer join state.batches as before
-        on
-            now.table_name = before.table_name
-            and now.business_day = before.business_day
-            and now.batch_id = before.batch_id
-    where now.table_name is null or before.table_name is null
+with keys as (
+    select * from {{ ref('stg_landing__touched_keys') }}
 ),
 
-moved_watermarks as (
-    select
-        now.table_name,
-        {{ business_day('coalesce(before.complete_until, to_timestamp(0))') }} as from_day
-    from {{ source('landing', 'watermarks') }} as now
-    left join state.watermarks as before on now.table_name = before.table_name
-    where now.complete_until is distinct from before.complete_until
-),
-
-changed_days as (
-    select
-        table_name,
-        business_day
-    from changed_batches
-    union
-    select
-        batches.table_name,
-        batches.business_day
-    from {{ source('landing', 'batches') }} as batches
-    inner join moved_watermarks
-        on
-            batches.table_name = moved_watermarks.table_name
-            and batches.business_day >= moved_watermarks.from_day
-),
-{% for table, about in landed_tables().items() %}
-{%- set row_key = row_key_of(about['key']) %}
-{{ table }}_keys as (
-    select {{ row_key }} as row_key
-    from {{ source('landing', table) }}
-    where business_day in (select business_day from changed_days where table_name = '{{ table }}')
-    union
-    select {{ row_key }}
-    from staging.{{ about['staged'] }}
-    where business_day in (select business_day from changed_days where table_name = '{{ table }}')
-),
-{% endfor %}
 numbers as (
-{%- for table, about in landed_tables().items() %}
+{%- for table, about in landed_tables().items() if about['numbers'] %}
     {%- set row_key = row_key_of(about['key']) %}
-    {%- set table_loop = loop %}
-    {%- for column in about['numbers'] %}
-    {{ 'union' if not (table_loop.first and loop.first) }}
-    select {{ column }} as number from {{ source('landing', table) }}
-    where {{ row_key }} in (select row_key from {{ table }}_keys)
+    {{ 'union' if not loop.first }}
+    select unnest([{{ about['numbers'] | join(', ') }}]) as number
+    from {{ source('landing', table) }}
+    where {{ row_key }} in (select row_key from keys where table_name = '{{ table }}')
     union
-    select {{ column }} from staging.{{ about['staged'] }}
-    where {{ row_key }} in (select row_key from {{ table }}_keys)
-    {%- endfor %}
+    select unnest([{{ about['numbers'] | join(', ') }}])
+    from staging.{{ about['staged'] }}
+    where {{ row_key }} in (select row_key from keys where table_name = '{{ table }}')
 {%- endfor %}
 )
 
@@ -72,8 +26,7 @@ where number is not null
 {%- else -%}
     -- A run that judges everything has nothing to tell apart.
     {%- for table in landed_tables() %}{% do source('landing', table) %}{% endfor %}
-    -- depends_on: {{ source('landing', 'batches') }}
-    -- depends_on: {{ source('landing', 'watermarks') }}
+    -- depends_on: {{ ref('stg_landing__touched_keys') }}
     select cast(null as varchar) as number
     where false
 {%- endif %}

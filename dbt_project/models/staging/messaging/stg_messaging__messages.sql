@@ -1,4 +1,4 @@
-with {{ landed('messages', key=['message_id'], instant='coalesce(due_at, sent_at, status_at)') }},
+with {{ landed('messages', instant='coalesce(due_at, sent_at, status_at)') }},
 
 renamed as (
     select

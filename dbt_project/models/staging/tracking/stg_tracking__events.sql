@@ -1,4 +1,4 @@
-with {{ landed('tracking_events', key=['event_id'], instant='occurred_at') }},
+with {{ landed('tracking_events', instant='occurred_at') }},
 
 renamed as (
     select

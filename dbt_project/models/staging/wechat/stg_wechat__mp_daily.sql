@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+
 with {{ landed('mp_daily', key=['ref_date']) }},
 
 renamed as (

@@ -1,7 +1,4 @@
-with
-{{ landed(
-    'mp_orders', key=['transaction_id'], instant='coalesce(paid_at, first_shipped_upload_at)'
-) }},
+with {{ landed('mp_orders', instant='coalesce(paid_at, first_shipped_upload_at)') }},
 
 renamed as (
     select

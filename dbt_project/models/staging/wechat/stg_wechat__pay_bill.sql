@@ -1,7 +1,4 @@
-with
-{{ landed(
-    'pay_bill', key=['row_kind', 'transaction_id', 'refund_id'], instant='happened_at'
-) }},
+with {{ landed('pay_bill', instant='happened_at') }},
 
 renamed as (
     select
