@@ -153,8 +153,8 @@ def _missing_side(truth: CaseTruth, leg: LegVerdict) -> Class | None:
             return "shipped_unpaid", None, truth.erp_fen
         # "the ERP order is in a paid or later state, or the case is claimed and the ERP has it";
         # read as: money booked says as much as the state of the order
-        is_booked_as_paid = case.order is not None and (
-            case.order["state"] in PAID_STATES or bool(case.receipts)
+        is_booked_as_paid = bool(case.orders) and (
+            any(order["state"] in PAID_STATES for order in case.orders) or bool(case.receipts)
         )
         if is_booked_as_paid or (case.order is not None and truth.is_claimed):
             return "booked_not_paid", None, truth.erp_fen
