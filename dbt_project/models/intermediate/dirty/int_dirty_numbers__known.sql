@@ -65,8 +65,10 @@ made_otherwise as (
     inner join made_by on evidence_before.evidence_ref = made_by.source_ref
     left join parts
         on evidence_before.case_no = parts.case_no and evidence_before.leg = parts.leg
+    left join made_by as by_hand on evidence_before.hand_ref = by_hand.source_ref
     where
-        evidence_before.made_by is distinct from coalesce(parts.made_by, made_by.made_by)
+        evidence_before.hand_signs is distinct from by_hand.hand_signs
+        or evidence_before.made_by is distinct from coalesce(parts.made_by, made_by.made_by)
         or evidence_before.hand_ref is distinct from coalesce(
             parts.hand_ref, case when made_by.made_by = 'human' then made_by.source_ref end
         )

@@ -210,6 +210,15 @@ marked as (
     left join made_by on found.evidence_ref = made_by.source_ref
     left join makers
         on cases.case_id = 'order:' || makers.case_no and found.leg = makers.leg
+),
+
+-- What the signs of a hand are, where they and not the source told it.
+signed as (
+    select
+        marked.*,
+        made_by.hand_signs
+    from marked
+    left join made_by on marked.hand_ref = made_by.source_ref
 )
 
-select * from marked
+select * from signed

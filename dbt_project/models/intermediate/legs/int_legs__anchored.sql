@@ -151,6 +151,7 @@ anchored as (
         evidence.evidence_at,
         evidence.evidence_ref,
         evidence.hand_ref,
+        evidence.hand_signs,
         evidence.evidence_amount_fen,
         evidence.match_tier,
         coalesce(evidence.made_by, 'unknown') as made_by,

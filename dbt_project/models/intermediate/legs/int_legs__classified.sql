@@ -348,7 +348,8 @@ worded as (
             when 'channel_mislabelled'
                 then 'sold on ' || channel || ', booked as ' || coalesce(erp_channel, '?')
             when 'notify_failed' then 'the message was sent and not delivered: ' || notice_status
-            when 'manual_rekey' then 'the record matches but was made by hand'
+            when 'manual_rekey'
+                then 'the record matches but was made by hand' || coalesce(': ' || hand_signs, '')
             when
                 'late'
                 then 'the record came ' || cast(lag_seconds as varchar) || ' s after its cause'

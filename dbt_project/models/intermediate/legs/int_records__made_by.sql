@@ -50,7 +50,21 @@ judged as (
                 then 'interface'
             else 'unknown'
         end as made_by,
-        case when told.told_made_by is null then signs.made_by_score end as made_by_score
+        case when told.told_made_by is null then signs.made_by_score end as made_by_score,
+        case
+            when told.told_made_by is null and signs.made_by_score >= {{ by_hand('human_score') }}
+                then concat_ws(
+                    ', ',
+                    case when signs.key_absent > 0 then 'a key is left out' end,
+                    case when signs.lag_unusual > 0 then 'later than usual' end,
+                    case
+                        when signs.office_closed > 0
+                            then 'in office hours, of a case outside them'
+                    end,
+                    case when signs.burst > 0 then 'in a burst down a list' end,
+                    case when signs.field_mistyped > 0 then 'a phone or amount mistyped' end
+                )
+        end as hand_signs
     from told
     inner join signs on told.source_ref = signs.source_ref
 )
