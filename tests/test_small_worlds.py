@@ -145,7 +145,6 @@ def _size(rows: Rows) -> int:
 # alarm too many: an entry goes when its reading is mended, and none may come.
 _MATCH = "which record is matched by what it says hangs on every other that says the same"
 _NAMED = "a receipt or refund passes to the case of the payment or refund that it names"
-_TAKEN_BACK = "a full refund before shipment takes back what was owed"
 LEFT_OPEN = {
     ("tracking_events", "submitted", "backend_only"): "a claim later than the skew still counts",
     ("erp_refunds", "refunded", "amount_mismatch"): "a further refund makes the surplus wait again",
@@ -157,8 +156,6 @@ LEFT_OPEN = {
     ("erp_orders", "refunded", "duplicate"): _MATCH,
     ("pay_bill", "received", "manual_rekey"): _NAMED,
     ("pay_bill", "fulfilled", "not_fulfilled"): _NAMED,
-    ("erp_refunds", "reflowed", "late_reflow"): _TAKEN_BACK,
-    ("erp_refunds", "fulfilled", "not_fulfilled"): _TAKEN_BACK,
 }
 CUTS = (timedelta(hours=1), timedelta(hours=24), timedelta(hours=72))
 Alarm = tuple[str, str, str]  # table that is known less far, leg, class

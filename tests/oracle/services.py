@@ -309,8 +309,8 @@ class _Judging:
         contract = self.contract[leg.leg]
         if leg.at is None or contract.window is None or self._has_no_slot(leg.leg):
             return False
-        if leg.leg == "known" and (self._may_be_named() or not self._is_over("known")):
-            return False  # read as: "once it could also be missing", an earlier link may come
+        if leg.leg == "known" and self._may_be_named():
+            return False
         judged_at = self._judged_at(leg.leg)
         due_at = self._anchor(leg.leg) + (contract.late_after or contract.window)
         if judged_at is None or judged_at < due_at:

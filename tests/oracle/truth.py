@@ -297,6 +297,9 @@ class CaseTruth:
             linking = ("tracking_events", "pay_bill", "erp_orders")
             tables = (*tables, *(table for table in linking if self.watermark(table)))
             tables = (*tables, "identities") if self.growing_identities else tables
+        if name in ("fulfilled", "reflowed", "notified"):  # a refund may take back that it is owed
+            ending = ("pay_bill", "erp_orders", "erp_refunds")
+            tables = (*tables, *(table for table in ending if self.watermark(table)))
         marks = [self.watermark(table) for table in tables]
         return None if None in marks else min(m for m in marks if m is not None)
 
@@ -410,7 +413,7 @@ class CaseTruth:
         contract = CONTRACT[name]
         due_at = self._anchor(name) + (contract.late_after or contract.window or timedelta())
         marks = [self.watermark(table) for table in contract.tables]
-        marks += [self.judged_at(name)] if name == "known" else []
+        marks += [self.judged_at(name)] if name != "refunded" else []
         return all(until is not None and until >= due_at for until in marks)
 
     def _is_key_absent(self, name: str) -> bool:

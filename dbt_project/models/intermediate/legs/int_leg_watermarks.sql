@@ -22,23 +22,35 @@ growing_identities as (
         and watermarks.complete_until > settings.starts_at
 ),
 
--- What brings identifiers of a buyer, or links one to another.
-identifying as (
+-- What brings identifiers of a buyer, or links one to another, and what takes back that a parcel
+-- is owed: as far as it is connected.
+telling as (
     select
         leg_sources.loop,
+        leg_sources.leg,
         watermarks.table_name
     from leg_sources
     cross join watermarks
     where
-        leg_sources.leg = 'known'
-        and watermarks.is_connected
+        watermarks.is_connected
+        and watermarks.complete_until is not null
         and (
-            watermarks.table_name in ('tracking_events', 'erp_orders')
-            or (watermarks.table_name = 'pay_bill' and leg_sources.loop = 'order')
+            (leg_sources.leg = 'known' and watermarks.table_name in ('tracking_events', 'erp_orders'))
+            or (
+                leg_sources.loop = 'order'
+                and leg_sources.leg = 'known'
+                and watermarks.table_name = 'pay_bill'
+            )
+            or (
+                leg_sources.loop = 'order'
+                and leg_sources.leg in ('fulfilled', 'reflowed', 'notified')
+                and watermarks.table_name in ('pay_bill', 'erp_orders', 'erp_refunds')
+            )
         )
     union all
     select
         leg_sources.loop,
+        leg_sources.leg,
         growing_identities.table_name
     from leg_sources
     cross join growing_identities
@@ -54,9 +66,9 @@ needed as (
     union
     select
         loop,
-        'known',
+        leg,
         table_name
-    from identifying
+    from telling
 ),
 
 joined as (
