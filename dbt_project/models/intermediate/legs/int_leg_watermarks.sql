@@ -35,7 +35,10 @@ telling as (
         watermarks.is_connected
         and watermarks.complete_until is not null
         and (
-            (leg_sources.leg = 'known' and watermarks.table_name in ('tracking_events', 'erp_orders'))
+            (
+                leg_sources.leg = 'known'
+                and watermarks.table_name in ('tracking_events', 'erp_orders')
+            )
             or (
                 leg_sources.loop = 'order'
                 and leg_sources.leg = 'known'
