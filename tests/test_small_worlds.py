@@ -26,7 +26,7 @@ from tests.oracle.truth import CaseVerdict
 from tests.oracle.worlds import START
 
 SEED = int(os.environ.get("SMALL_WORLDS_SEED", "20261125"))
-WORLDS = int(os.environ.get("SMALL_WORLDS", "2400"))
+WORLDS = int(os.environ.get("SMALL_WORLDS", "2000"))
 # Worlds that share one build: a build costs about a second, and the worlds in it next to nothing.
 WORLDS_A_BUILD = 80
 # The rows of a world that differs are cut down by so many builds, about a minute.
