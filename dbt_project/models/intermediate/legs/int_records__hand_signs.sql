@@ -34,9 +34,6 @@ graded as (
     select
         table_name,
         source_ref,
-        business_line,
-        created_at,
-        caused_at,
         lag_seconds,
         usual_lag_seconds,
         case when is_key_absent then 1.0 else 0.0 end as key_absent,
@@ -54,9 +51,6 @@ scored as (
     select
         table_name,
         source_ref,
-        business_line,
-        created_at,
-        caused_at,
         lag_seconds,
         usual_lag_seconds,
         {% set signs = [
