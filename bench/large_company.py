@@ -23,6 +23,7 @@ from pipeline.landing import Landing, day_end, day_start
 from pipeline.registration import DUCKDB_TYPES
 
 FIRST_DAY = date(2026, 10, 1)
+DAYS = 30
 CONNECTOR = "files"
 INTERFACE = "svc_bridge"
 
@@ -371,7 +372,7 @@ class Size:
     """How many events, about, over how many days of which the last is landed separately."""
 
     events: int
-    days: int = 30
+    days: int = DAYS
 
     @property
     def sessions(self) -> int:

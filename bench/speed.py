@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.large_company import LargeCompany, Size
+from bench.large_company import DAYS, LargeCompany, Size
 from bench.measurement import Asked, Bar, Figures, Measured, Tell, as_texts
 from bench.plain_sql import count_in_marts, match_plainly
 from bench.watched import Taken, watched
@@ -31,6 +31,9 @@ ALL_EVENTS = (200_000, 2_000_000, 20_000_000)
 DEFAULT_EVENTS = 2_000_000
 LEAST_EVENTS = 10_000
 GROWTH = 10
+# A day is to cost what changed, not what came before: shown on a history that is mostly settled.
+LONG_DAYS = 300
+MOST_EVENTS_OF_LONG = 2_000_000
 # Below this every model takes its fixed time, and nothing can be said of its growth.
 LEAST_COMPARED_EVENTS = 100_000
 
@@ -123,12 +126,14 @@ def measure(asked: Asked, tell: Tell) -> Measured:
                 found = list(find_growths(*measured[-2:]))
                 growths += time_again(found, before.time_alone, trial.time_alone)
             before = trial
+    histories = list(_measure_histories(sizes, measured, tell))
     return Measured(
         command=f"bihuan bench speed --events {asked.events or DEFAULT_EVENTS}",
-        tables=tuple(_tables(measured, growths)),
-        bars=tuple(find_bars(measured, growths)),
+        tables=tuple(_tables(measured, histories, growths)),
+        bars=tuple(find_bars([*measured, *histories[1:]], growths)),
         results={
             "sizes": [asdict(sized) | {"ratio": sized.ratio} for sized in measured],
+            "long_history": [asdict(sized) for sized in histories[1:]],
             "growth_per_event": [
                 asdict(growth) | {"per_event": growth.per_event} for growth in growths
             ],
@@ -136,6 +141,25 @@ def measure(asked: Asked, tell: Tell) -> Measured:
         is_whole=sizes == ALL_EVENTS,
         remarks=_REMARKS,
     )
+
+
+def _measure_histories(
+    sizes: Sequence[int], measured: Sequence[Sized], tell: Tell
+) -> Iterator[Sized]:
+    """One of the measured, and as many events again over ten times the days; none if all small."""
+    events, short = max(
+        (
+            (events, sized)
+            for events, sized in zip(sizes, measured, strict=True)
+            if LEAST_COMPARED_EVENTS <= events <= MOST_EVENTS_OF_LONG
+        ),
+        key=lambda pair: pair[0],
+        default=(0, None),
+    )
+    if short is not None:
+        with _open_trial(events, tell, days=LONG_DAYS) as trial:
+            yield short
+            yield trial.measure()
 
 
 def choose_sizes(events: str | None) -> tuple[int, ...]:
@@ -205,13 +229,13 @@ class Trial:
 
 
 @contextmanager
-def _open_trial(events: int, tell: Tell) -> Iterator[Trial]:
+def _open_trial(events: int, tell: Tell, *, days: int = DAYS) -> Iterator[Trial]:
     def told(text: str) -> None:
-        tell(f"{events:,} events: {text}")
+        tell(f"{events:,} events over {days} days: {text}")
 
     with tempfile.TemporaryDirectory(prefix="bihuan-speed-") as name:
         folder = Path(name)
-        yield Trial(LargeCompany(folder, Size(events), told), folder, told)
+        yield Trial(LargeCompany(folder, Size(events, days), told), folder, told)
 
 
 def time_again(
@@ -376,7 +400,9 @@ def _bytes(limit: str) -> float:
     )
 
 
-def _tables(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Figures]:
+def _tables(
+    measured: Sequence[Sized], histories: Sequence[Sized], growths: Sequence[Growth]
+) -> Iterator[Figures]:
     columns = tuple(f"{sized.events:,} events" for sized in measured)
     figures: Mapping[str, Callable[[Sized], str]] = {
         "landed rows": lambda sized: f"{sized.landed_rows:,}",
@@ -399,6 +425,8 @@ def _tables(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Fi
     }
     rows = [(name, *(tell(sized) for sized in measured)) for name, tell in figures.items()]
     yield Figures("Time and memory", ("figure", *columns), as_texts(rows))
+    if histories:
+        yield _compare_histories(histories)
     growth_of = {(growth.model, growth.larger_events): growth for growth in growths}
     yield Figures(
         "The slowest models",
@@ -422,6 +450,21 @@ def _tables(measured: Sequence[Sized], growths: Sequence[Growth]) -> Iterator[Fi
     )
 
 
+def _compare_histories(histories: Sequence[Sized]) -> Figures:
+    told: Mapping[str, Callable[[Sized], str]] = {
+        "events": lambda sized: f"{sized.events:,}",
+        "full build with tests, s": lambda sized: f"{sized.full.seconds:.1f}",
+        "events of one more day": lambda sized: f"{sized.day_events:,}",
+        "one more day, s": lambda sized: f"{sized.day.seconds:.1f}",
+        "processor time of the full build, s": lambda sized: f"{sized.full.cpu_seconds:.1f}",
+        "processor time of one more day, s": lambda sized: f"{sized.day.cpu_seconds:.1f}",
+        "one more day, peak memory, GiB": lambda sized: f"{sized.day.peak_rss_bytes / GIB:.2f}",
+    }
+    rows = [(name, *(tell(sized) for sized in histories)) for name, tell in told.items()]
+    columns = ("figure", f"{DAYS} days", f"{LONG_DAYS} days")
+    return Figures("One more day on a long history", columns, as_texts(rows))
+
+
 def _slowest(builds: Sequence[Build]) -> Iterator[tuple[str, ...]]:
     """The models that take longest in the last of the builds, with their seconds in each."""
     by_seconds = sorted(builds[-1].seconds_by_model.items(), key=lambda model: -model[1])
@@ -443,6 +486,8 @@ _REMARKS = (
     " the orders of the week before it changed. *Plain SQL* is the least that any solution must do"
     " (one row per event, front end, bill and ERP joined per order, counts per state), without"
     " windows, watermarks, classes, people, evidence and tests. Every run is a process of its own.",
+    "A company younger than its windows has hardly a settled case, and one more day builds it anew;"
+    " of a long history, one more day judges again what is open or touched.",
     "Other programs may have been at work: the load (processes that wanted a core in the minute"
     " before) says how many.",
 )

@@ -8,6 +8,8 @@
         create table if not exists state.built (
             rules_digest varchar, as_of timestamp with time zone
         );
+        -- A warehouse of an earlier version has no such column yet.
+        alter table state.built add column if not exists settled_share double;
         create table if not exists state.batches (
             table_name varchar, business_day date, batch_id varchar
         );
@@ -25,6 +27,9 @@
             and exists (
                 select 1 from state.built
                 inner join landing.company on built.rules_digest = company.rules_digest
+                -- Of a company younger than its windows hardly any case stands: to judge
+                -- nearly all again costs twice what it costs to build them (2026-11).
+                where built.settled_share >= 0.5
             )
             and not exists (
                 select 1 from state.watermarks as before
@@ -57,9 +62,17 @@
             select table_name, is_connected, complete_from, complete_until
             from landing.watermarks;
             create or replace table state.built as
-            select company.rules_digest, run.as_of
+            select
+                company.rules_digest,
+                run.as_of,
+                cast(null as double) as settled_share
             from landing.company
             left join intermediate.int_run__as_of as run on true;
+            update state.built
+            set settled_share = (
+                select avg(case when is_settled then 1.0 else 0.0 end)
+                from ({{ settled_cases() }}) as cases
+            );
             update state.run set is_finished = true;
             commit
         {%- endif -%}

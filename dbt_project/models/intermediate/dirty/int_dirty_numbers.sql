@@ -12,21 +12,10 @@ payments as (
     select * from {{ ref('stg_wechat__pay_bill') }}
 ),
 
-contracts as (
-    select 2 * max(window_seconds) + 8 * 86400 as margin_seconds
-    from {{ ref('stg_company__loop_legs') }}
-),
-
 -- Judged while a window, or a guard, was still open.
 unsettled as (
-    select legs.case_no
-    from intermediate.int_legs__classified as legs
-    cross join state.built
-    cross join contracts
-    group by legs.case_no
-    having
-        max({{ add_seconds('legs.settles_at', 'contracts.margin_seconds') }} > built.as_of)
-        is not false
+    select case_no from ({{ settled_cases() }}) as cases
+    where not is_settled
 ),
 
 -- A payment is a case where its app is one that is tracked.
@@ -77,7 +66,6 @@ where number is not null
 -- depends_on: {{ ref('int_number_links') }}
 -- depends_on: {{ ref('stg_tracking__events') }}
 -- depends_on: {{ ref('stg_wechat__pay_bill') }}
--- depends_on: {{ ref('stg_company__loop_legs') }}
 -- depends_on: {{ ref('stg_landing__touched') }}
 -- depends_on: {{ ref('stg_messaging__messages') }}
 -- depends_on: {{ ref('stg_erp__shipments') }}
