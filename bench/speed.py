@@ -7,8 +7,6 @@ product does it, one more day on top of it, and beside them the core of the work
 import json
 import math
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +22,6 @@ from bench.watched import Taken, watched
 from pipeline.company import Company
 from pipeline.errors import ConfigurationError
 from pipeline.landing import Landing
-from pipeline.models import DBT, DBT_PROJECT
 from pipeline.warehouse import Warehouse
 
 ALL_EVENTS = (200_000, 2_000_000, 20_000_000)
@@ -218,13 +215,8 @@ class Trial:
     def time_alone(self, models: Sequence[str]) -> Mapping[str, float]:
         """The seconds of each of the models, one at a time and from nothing."""
         self.tell(f"once more, alone: {', '.join(models)}")
-        environment = self.warehouse.dbt_environment() | {"BIHUAN_MEMORY_LIMIT": MEMORY_LIMIT}
-        subprocess.run(
-            [str(DBT), "--quiet", "run", "--full-refresh", "--threads", "1",
-             "--select", *models,
-             "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)],
-            env=environment, stdout=sys.stderr, check=True,
-        )  # fmt: skip
+        _limit_memory()
+        self.warehouse.run_dbt("run", "--full-refresh", "--threads", "1", "--select", *models)
         return _seconds_by_model(_read_models(self.warehouse))
 
 
@@ -314,8 +306,12 @@ def _register(warehouse: Warehouse, landing: Landing, company: Company) -> None:
 
 
 def _transform(warehouse: Warehouse) -> None:
-    os.environ["BIHUAN_MEMORY_LIMIT"] = MEMORY_LIMIT
+    _limit_memory()
     warehouse.transform()
+
+
+def _limit_memory() -> None:
+    os.environ["BIHUAN_MEMORY_LIMIT"] = MEMORY_LIMIT
 
 
 def _spill_of(warehouse: Warehouse) -> Path:

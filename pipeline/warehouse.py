@@ -89,8 +89,12 @@ class Warehouse:
 
         For work outside Dagster; inside it, dagster-dbt runs the same command.
         """
+        self.run_dbt("build", "--exclude-resource-type", "unit_test")
+
+    def run_dbt(self, command: str, *arguments: str) -> None:
+        """Run one dbt command on the build file. Raises WarehouseError with dbt's words."""
         finished = subprocess.run(
-            [str(DBT), "--quiet", "build", "--exclude-resource-type", "unit_test",
+            [str(DBT), "--quiet", command, *arguments,
              "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)],
             env=self.dbt_environment(),
             capture_output=True,
@@ -100,7 +104,7 @@ class Warehouse:
         if finished.returncode:
             told = f"{finished.stdout.strip()}\n{finished.stderr.strip()}".strip()
             raise WarehouseError(
-                f"dbt build ended with {finished.returncode}\n{told}",
+                f"dbt {command} ended with {finished.returncode}\n{told}",
                 next_step=f"read {self.data / 'dbt' / 'dbt.log'}",
             )
 

@@ -6,7 +6,6 @@ up. After each time the kept warehouse must equal one built anew from the same l
 """
 
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +21,6 @@ from pipeline.company.creation import create_from_drop
 from pipeline.drop import read_drop
 from pipeline.landed import TABLES
 from pipeline.landing import Landing
-from pipeline.models import DBT, DBT_PROJECT
 from pipeline.sources import open_source
 from pipeline.warehouse import Warehouse
 from tests.oracle.company import MutableRow
@@ -215,12 +213,7 @@ def land(company: Company) -> Landing:
 
 def build_models(warehouse: Warehouse) -> None:
     """As the product does, but for the data tests, which say nothing of what was judged again."""
-    built = subprocess.run(
-        [str(DBT), "--quiet", "build", "--exclude-resource-type", "unit_test", "test",
-         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)],
-        env=warehouse.dbt_environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stdout
+    warehouse.run_dbt("build", "--exclude-resource-type", "unit_test", "test")
 
 
 def compare(kept: duckdb.DuckDBPyConnection, anew: duckdb.DuckDBPyConnection, where: str) -> None:

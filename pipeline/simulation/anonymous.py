@@ -4,15 +4,12 @@ The same landed rows without their makers, through the same models; to be held a
 """
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.errors import WarehouseError
 from pipeline.landed import TABLES
-from pipeline.models import DBT, DBT_PROJECT
 from pipeline.warehouse import Warehouse
 
 
@@ -31,7 +28,8 @@ def judged_without_makers(data: Path) -> Iterator[Path]:
             (copy.data / "dbt").mkdir()
             shutil.copyfile(parsed, copy.data / "dbt" / parsed.name)
         _hide_makers(copy)
-        _judge_again(copy)
+        # No finding of the told company is gone on from.
+        copy.run_dbt("run", "--full-refresh", "--select", "+fct_divergences")
         yield copy.build
 
 
@@ -46,14 +44,3 @@ def _hide_makers(warehouse: Warehouse) -> None:
                 " (null::varchar as created_by, null::varchar as created_via)"
                 f" from landing.{table.name}_told"
             )
-
-
-def _judge_again(warehouse: Warehouse) -> None:
-    """Every model up to the divergences; no finding of the told company is gone on from."""
-    finished = subprocess.run(
-        [str(DBT), "--quiet", "run", "--full-refresh", "--select", "+fct_divergences",
-         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)],
-        env=warehouse.dbt_environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if finished.returncode:
-        raise WarehouseError(f"dbt run ended with {finished.returncode}\n{finished.stdout}")
