@@ -115,7 +115,7 @@ def declare_company(
         tables={
             name: TableSource(
                 connector="scratch",
-                connection="scratch",
+                connections=("scratch",),
                 interface_actors=tuple(sorted(actors.get(name, ()))),
             )
             for name in tables

@@ -83,7 +83,7 @@ def _examine_secrets(company: Company) -> Iterator[Finding]:
 
 def _named_secrets(company: Company) -> dict[str, str]:
     """Each variable that a connection in use or an alert channel names, and who needs it."""
-    used = {table.connection for table in company.sources.tables.values()}
+    used = {name for table in company.sources.tables.values() for name in table.connections}
     named = {}
     for name in sorted(used):
         connection = company.sources.connections[name]
@@ -97,7 +97,7 @@ def _named_secrets(company: Company) -> dict[str, str]:
 
 def _examine_systems(company: Company) -> Iterator[Finding]:
     for table, settings in company.sources.tables.items():
-        subject = f"{table} ({settings.connection})"
+        subject = f"{table} ({', '.join(settings.connections)})"
         try:
             yield Finding(subject, "ok", open_source(table, company).probe())
         except BihuanError as error:

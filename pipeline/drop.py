@@ -155,7 +155,7 @@ def _look_into(
     findings: _Findings,
 ) -> DroppedTable:
     """Read the table as landing will; keep the day of its rows as a table in `connection`."""
-    settings = TableSource(connector="files", connection="drop", files=dropped.pattern)
+    settings = TableSource(connector="files", connections=("drop",), files=dropped.pattern)
     columns = _NotedColumns(dropped.table, findings)
     days = "day date, rows_count bigint"
     connection.execute(f"create temp table {dropped.table.name} ({days})")

@@ -37,6 +37,22 @@ MESSAGE_NODES = (
 )  # fmt: skip
 MESSAGE_STATUSES = ("success", "user_block", "system_failed", "freq_limit", "not_sent")
 
+PERIODS = ("day", "week", "month")
+VISITORS = ("visit_uv_new", "visit_uv")
+ATTRIBUTES = ("province", "city", "genders", "platforms", "devices", "ages")
+UPSTREAM_STATISTICS = (
+    "day", "hour", "week", "month", "day_distribution", "week_distribution", "month_distribution",
+)  # fmt: skip
+FUND_ACCOUNTS = ("BASIC", "OPERATION", "FEES")
+CALLBACK_EVENTS = (
+    "subscribe", "unsubscribe", "scan", "click", "view", "view_miniprogram", "location",
+    "subscription_accepted", "subscription_rejected", "subscription_withdrawn", "published",
+    "order_settled", "shipping_reminded", "trade_controlled",
+)  # fmt: skip
+# The figures of WeChat's visit trends, alike for a day, a week and a month.
+VISITS = "session_cnt visit_pv visit_uv visit_uv_new stay_time_uv stay_time_session visit_depth"
+_NUMBERS = ("stay_time_uv", "stay_time_session", "visit_depth")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -76,7 +92,14 @@ class LandedTable:
 def _kind(name: str) -> Kind:
     if name.endswith("_at"):
         return "instant"
-    if name.endswith(("_fen", "_count", "_cnt", "_pv", "_uv", "_user")) or name == "line_no":
+    if name.endswith("_date"):
+        return "day"
+    if name in _NUMBERS:
+        return "number"
+    if (
+        name.endswith(("_fen", "_count", "_cnt", "_pv", "_uv", "_uv_new", "_user"))
+        or name == "line_no"
+    ):
         return "integer"
     return "decimal" if name == "quantity" else "text"
 
@@ -152,6 +175,15 @@ TABLES: dict[str, LandedTable] = {
             allowed={"row_kind": ("payment", "refund")},
         ),
         _table(
+            "pay_fund_flow",
+            "movement of money in a merchant's account, as WeChat Pay books it",
+            "account_type* booked_at* payment_no flow_no* business_name business_type direction* "
+            "amount_fen* balance_fen remark voucher_no mch_id",
+            key="account_type flow_no payment_no business_type direction booked_at",
+            day_of="booked_at",
+            allowed={"account_type": FUND_ACCOUNTS, "direction": ("income", "expense")},
+        ),
+        _table(
             "mp_orders",
             "order in WeChat's own order list",
             "transaction_id* order_no* order_state* paid_amount_fen* paid_at openid "
@@ -163,16 +195,151 @@ TABLES: dict[str, LandedTable] = {
         _table(
             "mp_daily",
             "day of mini-program visits, as WeChat counts them",
-            "ref_date* session_cnt visit_pv visit_uv visit_uv_new stay_time_uv "
-            "stay_time_session visit_depth",
+            f"ref_date* {VISITS} visit_total share_pv share_uv",
             key="ref_date",
             day_of="ref_date",
+            kinds={"visit_total": "integer"},
+        ),
+        _table(
+            "mp_weekly",
+            "week of mini-program visits, Monday to Sunday, as WeChat counts them",
+            f"ref_date* until_date* {VISITS}",
+            key="ref_date",
+            day_of="until_date",
+        ),
+        _table(
+            "mp_monthly",
+            "calendar month of mini-program visits, as WeChat counts them",
+            f"ref_date* until_date* {VISITS}",
+            key="ref_date",
+            day_of="until_date",
+        ),
+        _table(
+            "mp_sources",
+            "day, distribution of mini-program visits and its item",
+            "ref_date* index* key* value*",
+            key="ref_date index key",
+            day_of="ref_date",
+            kinds={"key": "integer", "value": "integer"},
+        ),
+        _table(
+            "mp_pages",
+            "day and page of the mini-program",
+            "ref_date* page_path* page_visit_pv page_visit_uv page_staytime_pv entrypage_pv "
+            "exitpage_pv page_share_pv page_share_uv",
+            key="ref_date page_path",
+            day_of="ref_date",
+            kinds={"page_staytime_pv": "number"},
+        ),
+        _table(
+            "mp_retention",
+            "day, week or month of visitors, and a later one on which some of them came again",
+            "period* ref_date* until_date* visitors* key* value*",
+            key="period ref_date visitors key",
+            day_of="until_date",
+            allowed={"period": PERIODS, "visitors": VISITORS},
+            kinds={"key": "integer", "value": "integer"},
+        ),
+        _table(
+            "mp_portrait",
+            "span of days and attribute of the visitors, such as a city",
+            "ref_date* until_date* visitors* attribute* id name* value*",
+            key="ref_date until_date visitors attribute name",
+            day_of="until_date",
+            allowed={"visitors": VISITORS, "attribute": ATTRIBUTES},
+            kinds={"value": "integer"},
+        ),
+        _table(
+            "oa_users",
+            "day and source of new and lost followers of the service account",
+            "ref_date* user_source* new_user cancel_user cumulate_user",
+            key="ref_date user_source",
+            day_of="ref_date",
+            kinds={"user_source": "integer"},
+        ),
+        _table(
+            "oa_articles",
+            "article of the service account and day of its statistics",
+            "ref_date* msgid* stat_date* publish_type title content_url read_user share_user "
+            "zaikan_user like_user comment_count collection_user praise_money "
+            "read_subscribe_user read_delivery_rate read_finish_rate read_avg_activetime "
+            "read_user_source read_jump_position",
+            key="ref_date msgid stat_date",
+            day_of="ref_date",
             kinds={
-                "ref_date": "day",
-                "stay_time_uv": "number",
-                "stay_time_session": "number",
-                "visit_depth": "number",
+                "publish_type": "integer",
+                "praise_money": "integer",
+                "read_delivery_rate": "number",
+                "read_finish_rate": "number",
+                "read_avg_activetime": "number",
             },
+        ),
+        _table(
+            "oa_article_days",
+            "day, article and scene of its readers; scene 全部 is the total of the others",
+            "ref_date* msgid* scene_desc* read_user share_user",
+            key="ref_date msgid scene_desc",
+            day_of="ref_date",
+        ),
+        _table(
+            "oa_account_days",
+            "day and scene of the account's readers; scene 全部 is the total of the others",
+            "ref_date* scene_desc* read_user share_user zaikan_user like_user comment_count "
+            "collection_user redirect_ori_page_user send_page_count",
+            key="ref_date scene_desc",
+            day_of="ref_date",
+        ),
+        _table(
+            "oa_upstream_messages",
+            "figure of messages that users sent to the service account",
+            "statistic* ref_date* until_date* ref_hour msg_type count_interval msg_user msg_count",
+            key="statistic ref_date ref_hour msg_type count_interval",
+            day_of="until_date",
+            allowed={"statistic": UPSTREAM_STATISTICS},
+            kinds={"ref_hour": "integer", "msg_type": "integer", "count_interval": "integer"},
+        ),
+        _table(
+            "oa_interface_days",
+            "day, or hour of a day, of calls to the service account's server",
+            "ref_date* ref_hour callback_count fail_count total_time_cost max_time_cost",
+            key="ref_date ref_hour",
+            day_of="ref_date",
+            kinds={
+                "ref_hour": "integer",
+                "total_time_cost": "integer",
+                "max_time_cost": "integer",
+            },
+        ),
+        _table(
+            "wechat_quota",
+            "call of an application and its quota, as asked for with the day",
+            "ref_date* app_id* cgi_path* asked_at* daily_limit used remain call_count "
+            "refresh_second",
+            key="ref_date app_id cgi_path",
+            day_of="ref_date",
+            kinds={
+                "daily_limit": "integer",
+                "used": "integer",
+                "remain": "integer",
+                "refresh_second": "integer",
+            },
+        ),
+        _table(
+            "message_results",
+            "result of a message, as WeChat called back",
+            "message_id* kind* template_id openid app_id status* status_at* reason total_count "
+            "filter_count sent_count error_count",
+            key="message_id kind",
+            day_of="status_at",
+            allowed={"kind": MESSAGE_KINDS, "status": MESSAGE_STATUSES},
+        ),
+        _table(
+            "callback_events",
+            "callback of an account that is no result of a message",
+            "event_id* event* occurred_at* app_id openid event_key template_id menu_id popup_scene",
+            key="event_id",
+            day_of="occurred_at",
+            allowed={"event": CALLBACK_EVENTS},
         ),
         _table(
             "identities",

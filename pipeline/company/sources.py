@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.company.mistakes import Document, Settings, suggest
 from pipeline.landed import TABLES, LandedTable
@@ -34,6 +34,10 @@ class Connection(Settings):
     certificate_serial: str | None = None
     private_key_path: Path | None = None
     platform_keys: dict[str, Path] = Field(default_factory=dict)
+    corp_id: str | None = None
+    corp_secret_env: str | None = None
+    callback_token_env: str | None = None
+    callback_key_env: str | None = None
 
 
 class ColumnSource(Settings):
@@ -53,7 +57,7 @@ class TableSource(Settings):
     """How one landed table is read. No `columns` means that the source bears the landed names."""
 
     connector: str
-    connection: str
+    connections: tuple[str, ...] = Field(alias="connection", min_length=1)
     files: str | None = None
     holds: Literal["day", "history"] | None = None
     format: Literal["csv", "jsonl", "xlsx", "parquet"] | None = None
@@ -67,6 +71,16 @@ class TableSource(Settings):
     columns: dict[str, ColumnSource] = Field(default_factory=dict)
     interface_actors: tuple[str, ...] = ()
     trailing_days: int = Field(default=0, ge=0)
+
+    @property
+    def connection(self) -> str:
+        """The connection, or the first of several."""
+        return self.connections[0]
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _read_one_connection(cls, written: Any) -> Any:
+        return (written,) if isinstance(written, str) else written
 
     @model_validator(mode="before")
     @classmethod
@@ -144,11 +158,10 @@ def find_mistakes(sources: Sources, document: Document) -> Iterator[str]:
         else:
             yield from _check_table(TABLES[name], table, document)
             yield from _check_columns(TABLES[name], table, document)
-        if table.connection not in sources.connections:
-            problem = (
-                f"found '{table.connection}', {suggest(table.connection, sources.connections)}"
-            )
-            yield document.mistake((*path, "connection"), problem)
+        for connection in table.connections:
+            if connection not in sources.connections:
+                problem = f"found '{connection}', {suggest(connection, sources.connections)}"
+                yield document.mistake((*path, "connection"), problem)
     for name in sources.connections:
         yield from _check_connection(name, sources, document)
 
@@ -174,7 +187,7 @@ def _check_connection(name: str, sources: Sources, document: Document) -> Iterat
     users = dict.fromkeys(
         table.connector
         for table in sources.tables.values()
-        if table.connection == name and table.connector in CONNECTORS
+        if name in table.connections and table.connector in CONNECTORS
     )
     connection = sources.connections[name]
     for user in users:

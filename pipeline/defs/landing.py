@@ -54,9 +54,9 @@ def landing_asset(
         backfill_policy=dg.BackfillPolicy.single_run(),
         kinds={KINDS.get(settings.connector, settings.connector), "parquet"},
         owners=OWNERS,
-        description=f"One row per {table.grain}, as {settings.connection} delivers it through"
-        f" connector {settings.connector}: one current batch per business day.",
-        metadata={"connector": settings.connector, "connection": settings.connection},
+        description=f"One row per {table.grain}, as {' and '.join(settings.connections)}"
+        f" delivers it through connector {settings.connector}: one current batch per business day.",
+        metadata={"connector": settings.connector, "connection": ", ".join(settings.connections)},
     )
     def land(
         context: dg.AssetExecutionContext, config: LandDays, company: CompanyFolder

@@ -13,6 +13,7 @@ from pipeline.company.mistakes import suggest
 from pipeline.errors import ConfigurationError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Extract
+from pipeline.sources.joined import JoinedSource
 
 # Imported when a table is opened, so that nobody pays for a connector that the company lacks.
 CONNECTORS = {
@@ -29,10 +30,6 @@ class Source(Protocol):
 
     table: LandedTable
     connector: str
-
-    def __init__(
-        self, table: LandedTable, settings: TableSource, connection: Connection, company: Company
-    ) -> None: ...
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per asked business day, in order. Raises subclasses of SourceError."""
@@ -57,6 +54,14 @@ class Source(Protocol):
         ...
 
 
+class Connector(Protocol):
+    """Opens a table at one connection; nothing is reached yet."""
+
+    def __call__(
+        self, table: LandedTable, settings: TableSource, connection: Connection, company: Company
+    ) -> Source: ...
+
+
 def open_source(table: str, company: Company) -> Source:
     """The source that the company folder names for a landed table.
 
@@ -74,6 +79,14 @@ def open_source(table: str, company: Company) -> Source:
             f"{suggest(settings.connector, CONNECTORS)}"
         )
     module, name = place.split(":")
-    connector: type[Source] = getattr(import_module(module), name)
-    connection = company.sources.connections[settings.connection]
-    return connector(TABLES[table], settings, connection, company)
+    connector: Connector = getattr(import_module(module), name)
+    sources = [
+        connector(
+            TABLES[table],
+            settings.model_copy(update={"connections": (connection,)}),
+            company.sources.connections[connection],
+            company,
+        )
+        for connection in settings.connections
+    ]
+    return sources[0] if len(sources) == 1 else JoinedSource(TABLES[table], sources)

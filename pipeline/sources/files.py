@@ -154,10 +154,10 @@ class FileSource:
             if (
                 name != self.table.name
                 and settings.connector == self.connector
-                and settings.connection == self._settings.connection
+                and self._settings.connection in settings.connections
                 and DAY_MARK not in (settings.files or "")
             ):
-                connection = self._company.sources.connections[settings.connection]
+                connection = self._company.sources.connections[self._settings.connection]
                 yield FileSource(TABLES[name], settings, connection, self._company)
 
     def _manifest(self) -> dict[str, datetime]:

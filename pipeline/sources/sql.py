@@ -247,7 +247,7 @@ class SqlSource:
             latest
             for name, settings in self._company.sources.tables.items()
             if settings.connector == self.connector
-            and settings.connection == self._settings.connection
+            and self._settings.connection in settings.connections
             if (latest := self._beside(name, settings)._latest()) is not None
         ]
         return max(told, default=day_start(self._company.first_day))

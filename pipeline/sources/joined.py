@@ -1,0 +1,69 @@
+"""One landed table that several systems of one kind deliver, such as the bills of two merchants.
+
+Each day is one extract: the rows of all of them. It is complete as far as the one that is behind.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pipeline.landed import LandedTable
+from pipeline.landing import Control, Extract
+
+if TYPE_CHECKING:
+    from pipeline.sources import Source
+
+
+class JoinedSource:
+    """The sources of one table, in the order of sources.yml. Rows of one key must be alike."""
+
+    def __init__(self, table: LandedTable, sources: Sequence["Source"]) -> None:
+        self.table = table
+        self.connector = sources[0].connector
+        self._sources = tuple(sources)
+
+    def extract(self, days: Sequence[date]) -> Iterator[Extract]:
+        """One extract per asked day, in order. Raises what the sources raise: no half days."""
+        for of_day in zip(*(source.extract(days) for source in self._sources), strict=True):
+            yield reduce(_join, of_day)
+
+    def changed_days(self, since: datetime | None, known: Mapping[date, str]) -> set[date]:
+        """The days that any of the sources names."""
+        return {day for source in self._sources for day in source.changed_days(since, known)}
+
+    def probe(self) -> str:
+        """What each answers, one after the other. Raises for the first that does not."""
+        return "; ".join(source.probe() for source in self._sources)
+
+    def last_day(self) -> date | None:
+        """The latest day that all can deliver; None where none can tell."""
+        told = [day for source in self._sources if (day := source.last_day()) is not None]
+        return min(told, default=None)
+
+
+def _join(left: Extract, right: Extract) -> Extract:
+    return replace(
+        left,
+        rows=pa.concat_tables([left.rows, right.rows], promote_options="permissive"),
+        complete_until=min(left.complete_until, right.complete_until),
+        control=_add(left.control, right.control),
+        rejected=(*left.rejected, *right.rejected),
+    )
+
+
+def _add(left: Control | None, right: Control | None) -> Control | None:
+    """The totals of both: of what both declare."""
+    if left is None or right is None:
+        return None
+    has_rows = left.rows is not None and right.rows is not None
+    return Control(
+        rows=(left.rows or 0) + (right.rows or 0) if has_rows else None,
+        sums={
+            name: left.sums[name] + right.sums[name]
+            for name in left.sums.keys() & right.sums.keys()
+        },
+    )
