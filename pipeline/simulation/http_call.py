@@ -36,11 +36,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """One reply."""
+    """One reply, and how badly it travels: late, cut short, or with a false length."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    waits_seconds: float = 0.0
+    hangs_up_after: int | None = None
+    """The line is cut after so many bytes of the body; before the status line where negative."""
+    declared_length: int | None = None
 
 
 def answer_json(content: Any, *, status: int = 200) -> Answer:

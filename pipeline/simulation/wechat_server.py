@@ -17,6 +17,7 @@ from pipeline.simulation.http_call import Answer, Call, answer_json
 from pipeline.simulation.keys import MERCHANT_KEY, PLATFORM_KEY, read_private_key
 from pipeline.simulation.merchant_desk import MerchantDesk
 from pipeline.simulation.open_platform import OpenPlatform
+from pipeline.simulation.outages import Outages
 from pipeline.simulation.robot import Robot
 from pipeline.simulation.wechat_books import read_books
 
@@ -24,8 +25,15 @@ from pipeline.simulation.wechat_books import read_books
 class WechatServer:
     """The hosts, answering from `folder` (`systems/wechat`) while the context is open."""
 
-    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], float] = time.time,
+        outages: Outages | None = None,
+    ) -> None:
         books = read_books(folder)
+        self._outages = outages
         self.robot = Robot(books.account.robot_key, now)
         desk = MerchantDesk(
             books=books,
@@ -40,7 +48,12 @@ class WechatServer:
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
 
     def answer(self, call: Call) -> Answer:
-        """What the host that has the path replies."""
+        """What the host that has the path replies, or what an outage makes of it."""
+        if self._outages is not None:
+            return self._outages.answer(call, self._answer)
+        return self._answer(call)
+
+    def _answer(self, call: Call) -> Answer:
         for host in self._hosts:
             answer = host.answer(call)
             if answer is not None:
@@ -85,12 +98,21 @@ def _handler(answer: Callable[[Call], Answer]) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
             replied = answer(Call(self.command, self.path, dict(self.headers), body))
+            time.sleep(replied.waits_seconds)
+            cut = replied.hangs_up_after
+            # A false length leaves the line out of step, so it is not used again.
+            self.close_connection = cut is not None or replied.declared_length is not None
+            if cut is not None and cut < 0:
+                return
             self.send_response(replied.status)
             for name, value in replied.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(replied.body)))
+            length = (
+                len(replied.body) if replied.declared_length is None else replied.declared_length
+            )
+            self.send_header("Content-Length", str(length))
             self.end_headers()
-            self.wfile.write(replied.body)
+            self.wfile.write(replied.body[:cut])
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             """Say nothing: addresses bear tokens and keys."""
