@@ -140,6 +140,12 @@ def print_summary(console: Console, summary: BuildSummary) -> None:
             "bold",
         )
     )
+    for table in summary.tables:
+        if table.not_ready:
+            known = instant(table.complete_until)
+            console.print(
+                line(f"! {table.table} is complete until {known} only: {table.not_ready}")
+            )
     console.print(line(f"{summary.cases_count:,} cases judged as of {instant(summary.as_of)}"))
     if summary.divergences:
         table = Table("divergence", "cases", "at stake", title="Open divergences", box=None)

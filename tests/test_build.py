@@ -27,6 +27,7 @@ from small_company import (
 import pipeline.defs.warehouse
 from pipeline.build import BuildSummary, Progress, build
 from pipeline.company import load_company
+from pipeline.defs.jobs import tables_behind
 from pipeline.errors import ConfigurationError, NotReadyError, WarehouseError
 from pipeline.models import DBT_PROJECT
 from pipeline.warehouse import Warehouse
@@ -151,6 +152,24 @@ def test_a_day_that_its_source_does_not_have_yet_fails_with_the_next_step(tmp_pa
     assert states["pay_bill"] == "failed"
     assert states["erp_orders"] == "done", "what the others delivered is landed"
     assert not Warehouse(load_company(company).data).published.exists()
+
+
+def test_who_catches_up_goes_on_without_what_is_not_ready(tmp_path: Path) -> None:
+    company = write_company(tmp_path)
+    settings = (company / "sources.yml").read_text()
+    (company / "sources.yml").write_text(
+        settings.replace("files: pay_bill.csv", 'files: "pay_bill-{day}.csv"')
+    )
+    bill = tmp_path / "drop" / "pay_bill.csv"
+    shutil.copy(bill, tmp_path / "drop" / "pay_bill-20261003.csv")
+    bill.rename(tmp_path / "drop" / "pay_bill-20261001.csv")
+    summary = build(load_company(company))
+    (late,) = [table for table in summary.tables if table.not_ready]
+    assert late.table == "pay_bill"
+    assert "2026-10-02" in late.not_ready
+    assert late.complete_until == datetime(2026, 10, 1, 16, tzinfo=UTC)
+    behind = tables_behind(load_company(company), date(2026, 10, 3))
+    assert behind == ["pay_bill"]
 
 
 def test_a_correction_heals_and_taking_it_back_restores_every_mart(

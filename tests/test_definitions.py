@@ -15,7 +15,7 @@ from small_company import write_company
 
 from pipeline.company import Company, load_company
 from pipeline.definitions import defs
-from pipeline.defs.failures import RETRIES, RETRIES_UNTIL_READY, told_to_dagster
+from pipeline.defs.failures import RETRIES, told_to_dagster
 from pipeline.defs.jobs import JOB
 from pipeline.defs.partitions import business_days
 from pipeline.defs.publish import CANDIDATE, PUBLISHED
@@ -192,10 +192,10 @@ class Tried:
         self.retry_number = times
 
 
-def told(error: BihuanError, *, tried: int = 0, is_attended: bool = False) -> Exception:
+def told(error: BihuanError, *, tried: int = 0) -> Exception:
     with (
         pytest.raises((dg.RetryRequested, dg.Failure)) as raised,
-        told_to_dagster(Tried(tried), is_attended=is_attended),  # type: ignore[arg-type]
+        told_to_dagster(Tried(tried)),  # type: ignore[arg-type]
     ):
         raise error
     return raised.value
@@ -209,11 +209,9 @@ def test_a_busy_source_is_asked_again_with_growing_pauses_and_then_given_up() ->
     assert isinstance(told(busy, tried=RETRIES), dg.Failure)
 
 
-def test_a_bill_that_is_not_ready_is_waited_for_unless_somebody_waits_for_us() -> None:
+def test_a_bill_that_is_not_ready_holds_no_run_up() -> None:
     early = NotReadyError("the bill is built at 10:00", next_step="ask again after 10:00")
-    assert isinstance(told(early), dg.RetryRequested)
-    assert isinstance(told(early, tried=RETRIES_UNTIL_READY), dg.Failure)
-    assert isinstance(told(early, is_attended=True), dg.Failure)
+    assert isinstance(told(early), dg.Failure)
 
 
 def test_what_a_retry_cannot_mend_fails_at_once_with_the_next_step() -> None:

@@ -58,7 +58,7 @@ def _run(company: Company, asked: Sequence[date], watcher: Watcher, *, catch_up:
     definitions = dg.Definitions.merge(
         _load_definitions(), dg.Definitions(loggers={"watcher": watcher.logger_definition()})
     )
-    config = landing_config(company.sources.tables, catch_up=catch_up, is_attended=True)
+    config = landing_config(company.sources.tables, catch_up=catch_up)
     with _instance() as instance:
         definitions.resolve_job_def(JOB).execute_in_process(
             instance=instance,

@@ -27,6 +27,8 @@ class TableLanded:
     revisions_count: int
     rows_changed_count: int
     complete_until: datetime | None
+    not_ready: str = ""
+    """What the source said of a day that it has not built yet; the days before it are landed."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _tables(company: Company, watcher: Watcher) -> tuple[TableLanded, ...]:
                 revisions_count=landed["revisions"],
                 rows_changed_count=landed["rows_changed"],
                 complete_until=watermark.complete_until if watermark else None,
+                not_ready=landed.get("not_ready", ""),
             )
         )
     return tuple(rows)

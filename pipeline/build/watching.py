@@ -125,10 +125,14 @@ class Watcher:
         if landed is None:
             return ""
         told = f"{landed['rows']} rows, {landed['days']} days"
-        return told + "".join(
-            f", {landed[name]} {word}"
-            for name, word in (("quarantined", "quarantined"), ("revisions", "revised days"))
-            if landed[name]
+        return (
+            told
+            + "".join(
+                f", {landed[name]} {word}"
+                for name, word in (("quarantined", "quarantined"), ("revisions", "revised days"))
+                if landed[name]
+            )
+            + (", not ready" if "not_ready" in landed else "")
         )
 
     def _to_error(self, event: dg.DagsterEvent) -> BihuanError:

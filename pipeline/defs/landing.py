@@ -16,6 +16,7 @@ from pipeline.defs.resources import (
     landing_of,
     last_day_asked,
 )
+from pipeline.errors import NotReadyError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
 from pipeline.sources import Source, open_source
@@ -34,10 +35,6 @@ class LandDays(dg.Config):
         default=False,
         description="Land only the days, up to the last one asked for, that are missing,"
         " incomplete or changed at the source since they were landed.",
-    )
-    is_attended: bool = Field(
-        default=False,
-        description="A person waits for this run: do not sleep until a source is ready.",
     )
 
 
@@ -62,7 +59,7 @@ def landing_asset(
         context: dg.AssetExecutionContext, config: LandDays, company: CompanyFolder
     ) -> dg.MaterializeResult[None]:
         asked = [date.fromisoformat(key) for key in context.partition_keys]
-        with told_to_dagster(context, is_attended=config.is_attended):
+        with told_to_dagster(context):
             loaded = company.load()
             source = open_source(table.name, loaded)
             landing = landing_of(loaded)
@@ -75,7 +72,15 @@ def landing_asset(
                 catch_up=config.catch_up,
             )
             before = {batch.day: batch.batch_id for batch in landing.batches(table.name)}
-            batches = list(land_days(source, landing, chosen))
+            batches: list[Batch] = []
+            not_ready = None
+            try:
+                batches.extend(land_days(source, landing, chosen))
+            except NotReadyError as error:
+                # Who catches up goes on with what is there; who names a day is told.
+                if not config.catch_up:
+                    raise
+                not_ready = error.message
         revised = [
             batch for batch in batches if before.get(batch.day, batch.batch_id) != batch.batch_id
         ]
@@ -84,8 +89,11 @@ def landing_asset(
             context.log.warning(
                 f"{table.name} {batch.day}: a revision, {batch.rows_changed} rows changed"
             )
+        if not_ready is not None:
+            context.log.warning(f"{table.name} is not ready, and asked again later: {not_ready}")
         return dg.MaterializeResult(
             metadata=_summary(batches, revised, landing.watermarks().get(table.name))
+            | ({"not_ready": dg.MetadataValue.text(not_ready)} if not_ready else {})
         )
 
     return land
