@@ -140,12 +140,11 @@ def print_summary(console: Console, summary: BuildSummary) -> None:
             "bold",
         )
     )
-    for table in summary.tables:
-        if table.not_ready:
-            known = instant(table.complete_until)
-            console.print(
-                line(f"! {table.table} is complete until {known} only: {table.not_ready}")
-            )
+    for landed in summary.tables:
+        if landed.not_ready:
+            known = instant(landed.complete_until)
+            told = f"! {landed.table} is complete until {known} only: {landed.not_ready}"
+            console.print(line(told))
     console.print(line(f"{summary.cases_count:,} cases judged as of {instant(summary.as_of)}"))
     if summary.divergences:
         table = Table("divergence", "cases", "at stake", title="Open divergences", box=None)

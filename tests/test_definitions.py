@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,10 +13,11 @@ import pytest
 import yaml
 from small_company import write_company
 
-from pipeline.company import Company, load_company
+from pipeline.company import Company, TableSource, load_company
 from pipeline.definitions import defs
 from pipeline.defs.failures import RETRIES, told_to_dagster
 from pipeline.defs.jobs import JOB
+from pipeline.defs.landing import fresh_by
 from pipeline.defs.partitions import business_days
 from pipeline.defs.publish import CANDIDATE, PUBLISHED
 from pipeline.defs.resources import require_one_writer
@@ -180,6 +181,23 @@ def test_every_morning_yesterday_is_landed_and_what_is_missing_before_it(
 def test_after_the_last_day_nothing_runs(definitions: dg.Definitions) -> None:
     asked = evaluate(definitions, datetime(2026, 12, 1, 11, tzinfo=SHANGHAI))
     assert isinstance(asked, dg.SkipReason)
+
+
+@pytest.mark.parametrize(
+    ("connector", "deadline", "since"),
+    [
+        ("sql", "30 14 * * *", timedelta(hours=14, minutes=30)),
+        ("wechat_pay", "30 14 * * *", timedelta(hours=4, minutes=30)),
+        ("wechat_miniprogram", "0 15 * * *", timedelta(hours=3, minutes=30)),
+    ],
+)
+def test_a_table_is_fresh_once_landed_after_its_system_had_the_day(
+    connector: str, deadline: str, since: timedelta
+) -> None:
+    settings = TableSource(connector=connector, connections=("system",))
+    assert fresh_by("mp_daily", settings) == dg.FreshnessPolicy.cron(
+        deadline_cron=deadline, lower_bound_delta=since, timezone="Asia/Shanghai"
+    )
 
 
 # --- errors -------------------------------------------------------------------------------------

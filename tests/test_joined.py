@@ -1,7 +1,7 @@
 """Several connections of one table are one source."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pyarrow as pa
 import pytest
@@ -20,6 +20,7 @@ class Desk:
 
     table = REFUNDS
     connector = "desk"
+    ready_at = time(9)
 
     def __init__(self, name: str, *, behind: int = 0, control: Control | None = None) -> None:
         self.name = name

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.company import Company
+from pipeline.defs.landing import DAILY_RUN_AT
 from pipeline.defs.partitions import business_days
 from pipeline.defs.resources import company_folder, landing_of, last_day_asked
 from pipeline.landing import SHANGHAI, day_end
@@ -22,11 +23,11 @@ _RUNNING = dg.RunsFilter(
     ],
 )
 # WeChat Pay's bills are ready at 10:00 the next day; an hour more, since they are late at times.
-EVERY_DAY_AT_ELEVEN = "0 11 * * *"
+EVERY_DAY = f"{DAILY_RUN_AT.minute} {DAILY_RUN_AT.hour} * * *"
 # The mini-program's figures come at 11:30, at times at noon, and an empty list is taken for an
 # empty day at 14:00: until half an hour later what is behind is asked for again. Then tomorrow.
 ASK_AGAIN_SECONDS = 1800
-ASK_AGAIN_FROM, ASK_AGAIN_UNTIL = time(11, 30), time(14, 30)
+ASK_AGAIN_FROM, ASK_AGAIN_UNTIL = time(11, 30), time(14, 30)  # DAILY_RUN_AT and PATIENCE later
 
 PRELOADED = ["dagster", "dagster_dbt", "pandas", "pyarrow", "pipeline.defs.landing"]
 
@@ -61,7 +62,7 @@ def defs() -> dg.Definitions:
 
     @dg.schedule(
         job=daily,
-        cron_schedule=EVERY_DAY_AT_ELEVEN,
+        cron_schedule=EVERY_DAY,
         execution_timezone="Asia/Shanghai",
         description="Yesterday, and every earlier day that is missing, incomplete or changed.",
     )

@@ -1,12 +1,12 @@
 """Landing assets: one per landed table that the company connects. They open no DuckDB file."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import dagster as dg
 from pydantic import Field
 
-from pipeline.company import Company
+from pipeline.company import Company, TableSource
 from pipeline.defs.failures import told_to_dagster
 from pipeline.defs.partitions import business_days
 from pipeline.defs.resources import (
@@ -19,7 +19,11 @@ from pipeline.defs.resources import (
 from pipeline.errors import NotReadyError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
-from pipeline.sources import Source, open_source
+from pipeline.sources import Source, find_connector, open_source
+
+# The hour of the daily run, and how long what was not ready then is asked for again.
+DAILY_RUN_AT = time(11)
+PATIENCE = timedelta(hours=3, minutes=30)
 
 # How the UI shows each connector; Dagster draws an icon for the words that it knows.
 KINDS = {
@@ -54,6 +58,7 @@ def landing_asset(
         description=f"One row per {table.grain}, as {' and '.join(settings.connections)}"
         f" delivers it through connector {settings.connector}: one current batch per business day.",
         metadata={"connector": settings.connector, "connection": ", ".join(settings.connections)},
+        freshness_policy=None if company.last_day else fresh_by(table.name, settings),
     )
     def land(
         context: dg.AssetExecutionContext, config: LandDays, company: CompanyFolder
@@ -97,6 +102,20 @@ def landing_asset(
         )
 
     return land
+
+
+def fresh_by(table: str, settings: TableSource) -> dg.FreshnessPolicy:
+    """Landed every day between the hour at which its system has the day before, and the last that
+    the daily run and its repetitions need. A company that has ended lands no more days."""
+    ready_at = find_connector(table, settings).ready_at
+    latest = max(ready_at, DAILY_RUN_AT)
+    deadline = datetime.combine(date.min, latest) + PATIENCE
+    since_ready = deadline - datetime.combine(date.min, ready_at)
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{deadline.minute} {deadline.hour} * * *",
+        lower_bound_delta=since_ready,
+        timezone="Asia/Shanghai",
+    )
 
 
 def _not_connected(table: LandedTable) -> dg.AssetSpec:

@@ -4,7 +4,7 @@ Connectors know protocols and formats. Landing, Dagster and DuckDB files do not 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from importlib import import_module
 from typing import Protocol
 
@@ -30,6 +30,8 @@ class Source(Protocol):
 
     table: LandedTable
     connector: str
+    ready_at: time
+    """When a day is usually complete at the system: Asia/Shanghai, on the day after it."""
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per asked business day, in order. Raises subclasses of SourceError."""
@@ -57,6 +59,8 @@ class Source(Protocol):
 class Connector(Protocol):
     """Opens a table at one connection; nothing is reached yet."""
 
+    ready_at: time
+
     def __call__(
         self, table: LandedTable, settings: TableSource, connection: Connection, company: Company
     ) -> Source: ...
@@ -72,14 +76,7 @@ def open_source(table: str, company: Company) -> Source:
         raise ConfigurationError(
             f"sources.yml: {table} is not connected, {suggest(table, company.sources.tables)}"
         )
-    place = CONNECTORS.get(settings.connector)
-    if place is None:
-        raise ConfigurationError(
-            f"sources.yml: {table}.connector: found '{settings.connector}', "
-            f"{suggest(settings.connector, CONNECTORS)}"
-        )
-    module, name = place.split(":")
-    connector: Connector = getattr(import_module(module), name)
+    connector = find_connector(table, settings)
     sources = [
         connector(
             TABLES[table],
@@ -90,3 +87,16 @@ def open_source(table: str, company: Company) -> Source:
         for connection in settings.connections
     ]
     return sources[0] if len(sources) == 1 else JoinedSource(TABLES[table], sources)
+
+
+def find_connector(table: str, settings: TableSource) -> Connector:
+    """What opens the table. Raises ConfigurationError where no such connector is known."""
+    place = CONNECTORS.get(settings.connector)
+    if place is None:
+        raise ConfigurationError(
+            f"sources.yml: {table}.connector: found '{settings.connector}', "
+            f"{suggest(settings.connector, CONNECTORS)}"
+        )
+    module, name = place.split(":")
+    connector: Connector = getattr(import_module(module), name)
+    return connector

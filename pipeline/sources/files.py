@@ -7,7 +7,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class FileSource:
     """
 
     connector = "files"
+    ready_at = time(0)
 
     def __init__(
         self, table: LandedTable, settings: TableSource, connection: Connection, company: Company

@@ -24,6 +24,7 @@ class JoinedSource:
     def __init__(self, table: LandedTable, sources: Sequence["Source"]) -> None:
         self.table = table
         self.connector = sources[0].connector
+        self.ready_at = sources[0].ready_at
         self._sources = tuple(sources)
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:

@@ -4,7 +4,7 @@ How a database is spoken to is the concern of `database`, what its columns mean 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,7 @@ class SqlSource:
     """
 
     connector = "sql"
+    ready_at = time(0)
 
     def __init__(
         self, table: LandedTable, settings: TableSource, connection: Connection, company: Company

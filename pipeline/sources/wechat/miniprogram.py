@@ -32,6 +32,7 @@ class MiniProgramVisits:
     """`mp_daily`: one row per day of visits. A call spans one day, which is the longest allowed."""
 
     connector = "wechat_miniprogram"
+    ready_at = READY_AT
 
     def __init__(
         self,

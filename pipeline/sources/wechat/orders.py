@@ -43,6 +43,7 @@ class OrderList:
     """
 
     connector = "wechat_orders"
+    ready_at = time(0)
 
     def __init__(
         self,

@@ -96,6 +96,7 @@ class TradeBills:
     """
 
     connector = "wechat_pay"
+    ready_at = READY_AT
 
     def __init__(
         self,
