@@ -11,7 +11,7 @@ from typing import Literal
 import httpx
 
 from pipeline.company import Company
-from pipeline.errors import BihuanError, ConfigurationError
+from pipeline.errors import BihuanError, ConfigurationError, RetiredEndpointError
 from pipeline.landing import SHANGHAI, Landing
 from pipeline.sources import open_source
 
@@ -100,6 +100,8 @@ def _examine_systems(company: Company) -> Iterator[Finding]:
         subject = f"{table} ({', '.join(settings.connections)})"
         try:
             yield Finding(subject, "ok", open_source(table, company).probe())
+        except RetiredEndpointError as error:
+            yield Finding(subject, "note", error.message, error.next_step)
         except BihuanError as error:
             yield Finding(subject, "problem", error.message, error.next_step)
 

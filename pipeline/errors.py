@@ -55,6 +55,10 @@ class PermanentSourceError(SourceError):
     """Refused, withdrawn or not allowed: trying again cannot help."""
 
 
+class RetiredEndpointError(PermanentSourceError):
+    """The system has withdrawn this call for everybody: no failure of the account or the run."""
+
+
 class BrokenContentError(SourceError):
     """What arrived is not what was sent: truncated, wrong digest, wrong totals.
 

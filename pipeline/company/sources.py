@@ -127,7 +127,23 @@ CONNECTORS: dict[str, Connector] = {
         table_takes=("changed_column", "time_zone", "columns"),
     ),
     "wechat_miniprogram": Connector(
-        tables=("mp_daily",),
+        tables=(
+            "mp_daily", "mp_weekly", "mp_monthly", "mp_sources", "mp_pages", "mp_retention",
+            "mp_portrait",
+        ),
+        connection_needs=("app_id", "app_secret_env"),
+        connection_takes=("base_url",),
+    ),
+    "wechat_official_account": Connector(
+        tables=(
+            "oa_users", "oa_articles", "oa_article_days", "oa_account_days",
+            "oa_upstream_messages", "oa_interface_days",
+        ),
+        connection_needs=("app_id", "app_secret_env"),
+        connection_takes=("base_url",),
+    ),
+    "wechat_quota": Connector(
+        tables=("wechat_quota",),
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
     ),

@@ -28,7 +28,8 @@ PATIENCE = timedelta(hours=3, minutes=30)
 # How the UI shows each connector; Dagster draws an icon for the words that it knows.
 KINDS = {
     "files": "file", "sql": "sql",
-    "wechat_miniprogram": "wechat", "wechat_pay": "wechat", "wechat_orders": "wechat",
+    "wechat_miniprogram": "wechat", "wechat_official_account": "wechat", "wechat_pay": "wechat",
+    "wechat_orders": "wechat", "wechat_quota": "wechat",
 }  # fmt: skip
 
 

@@ -19,9 +19,11 @@ from pipeline.sources.joined import JoinedSource
 CONNECTORS = {
     "files": "pipeline.sources.files:FileSource",
     "sql": "pipeline.sources.sql:SqlSource",
-    "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramVisits",
+    "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",
+    "wechat_official_account": "pipeline.sources.wechat.official_account:OfficialAccountFigures",
     "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
     "wechat_pay": "pipeline.sources.wechat.pay:TradeBills",
+    "wechat_quota": "pipeline.sources.wechat.quota:CallQuotas",
 }
 
 

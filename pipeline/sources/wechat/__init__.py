@@ -1,10 +1,14 @@
-"""WeChat's own systems: visits, the order list and the trade bill, each as one landed table.
+"""WeChat's own systems: figures, order list, trade bill and quotas, each as landed tables.
 
 Thin clients over httpx. They know the protocols of WeChat and nothing of scheduling or storage.
 """
 
-from pipeline.sources.wechat.miniprogram import MiniProgramVisits
+from pipeline.sources.wechat.miniprogram import MiniProgramFigures
+from pipeline.sources.wechat.official_account import OfficialAccountFigures
 from pipeline.sources.wechat.orders import OrderList
 from pipeline.sources.wechat.pay import TradeBills
+from pipeline.sources.wechat.quota import CallQuotas
 
-__all__ = ["MiniProgramVisits", "OrderList", "TradeBills"]
+__all__ = [
+    "CallQuotas", "MiniProgramFigures", "OfficialAccountFigures", "OrderList", "TradeBills",
+]  # fmt: skip

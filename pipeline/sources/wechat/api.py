@@ -15,6 +15,7 @@ from pipeline.company import Company, Connection
 from pipeline.errors import BrokenContentError, PermanentSourceError, TransientSourceError
 from pipeline.sources.wechat.errcodes import (
     ERRCODES,
+    RETIRED,
     TOKEN_ERRCODES,
     Errcode,
     TokenRefusedError,
@@ -36,14 +37,20 @@ class Post(Protocol):
 
 
 class WechatApi:
-    """The calls of one application. The token outlives the lines that `open` gives."""
+    """The calls of one application. Its token is shared with every process of the company."""
 
     def __init__(self, connection: Connection, company: Company, wire: Wire) -> None:
         self.app_id = connection.app_id or ""
         self.base_url = connection.base_url or BASE_URL
         self._wire = wire
         secret_name = connection.app_secret_env or ""
-        self._token = StableToken(self.app_id, lambda: company.secret(secret_name), wire.now)
+        self._token = StableToken(
+            app_id=self.app_id,
+            base_url=self.base_url,
+            folder=company.data / "tokens",
+            read_secret=lambda: company.secret(secret_name),
+            now=wire.now,
+        )
 
     @contextmanager
     def open(self) -> Iterator[Post]:
@@ -69,7 +76,9 @@ class WechatApi:
             reply = _exchange(
                 lambda: client.post(path, params={"access_token": token}, json=body), subject
             )
-            return _refuse_errors(reply, subject, ERRCODES, conceal=(token,))
+            successor = RETIRED.get(path)
+            told = f"{subject}, in whose place came {successor}" if successor else subject
+            return _refuse_errors(reply, told, ERRCODES, conceal=(token,))
 
         return self._wire.persist(attempt)
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pipeline.errors import (
     NotReadyError,
     PermanentSourceError,
+    RetiredEndpointError,
     SourceError,
     TransientSourceError,
 )
@@ -20,13 +21,21 @@ class TokenRefusedError(PermanentSourceError):
     """The access token is not valid any more: renew it once, then it is a refusal."""
 
 
-Reaction = Literal["busy", "wait a minute", "renew token", "not ready", "stop"]
+class UnknownCallError(PermanentSourceError):
+    """A call whose quota was asked for does not exist for this account."""
+
+
+Reaction = Literal[
+    "busy", "wait a minute", "renew token", "not ready", "retired", "unknown call", "stop",
+]  # fmt: skip
 
 REACTIONS: dict[Reaction, type[SourceError]] = {
     "busy": TransientSourceError,
     "wait a minute": QuotaOfMinuteError,
     "renew token": TokenRefusedError,
     "not ready": NotReadyError,
+    "retired": RetiredEndpointError,
+    "unknown call": UnknownCallError,
     "stop": PermanentSourceError,
 }
 
@@ -74,12 +83,14 @@ ERRCODES: dict[int, Errcode] = {
     45011: Errcode("too many calls within this minute", "wait a minute", WAIT),
     47001: Errcode("body not understood", next_step=REPORT),
     47009: Errcode(
-        "WeChat has withdrawn this call",
-        next_step="take the table out of sources.yml; what was landed stays",
+        "WeChat has retired this call for every account, which is no failure of yours",
+        "retired",
+        "take the table out of sources.yml, or update bihuan; what was landed stays",
     ),
     48001: Errcode(
         "the account has no right to this call: not certified, or another kind of account",
-        next_step="see 接口权限 on mp.weixin.qq.com; app_id must be that of the mini-program",
+        next_step="see 接口权限 on mp.weixin.qq.com; app_id must be that of the kind of"
+        " account whose figures are asked for",
     ),
     48004: Errcode(
         "this call is banned for the account",
@@ -111,6 +122,8 @@ ERRCODES: dict[int, Errcode] = {
         "run again in half an hour; they are usually there by noon of the next day",
     ),
     61504: Errcode("the platform is busy", "busy", WAIT),
+    76021: Errcode("cgi_path is not found", "unknown call", REPORT),
+    76022: Errcode("cgi_path may not be asked about", "unknown call", COMPARE_APP_ID),
     89503: Errcode(
         "the call waits for an administrator's consent",
         next_step="an administrator confirms it in the message that WeChat sent",
@@ -130,6 +143,16 @@ ERRCODES: dict[int, Errcode] = {
     10060012: Errcode("the order list is busy", "busy", WAIT),
     10060014: Errcode("parameter refused", next_step=REPORT),
     10060019: Errcode("the order list is busy", "busy", WAIT),
+}
+
+# What took the place of the calls that answer 47009 since 2026; article data from 2025-11-01 on.
+RETIRED: dict[str, str] = {
+    "/datacube/getarticlesummary": "/datacube/getarticletotaldetail",
+    "/datacube/getarticletotal": "/datacube/getarticletotaldetail",
+    "/datacube/getuserread": "/datacube/getbizsummary",
+    "/datacube/getuserreadhour": "/datacube/getbizsummary",
+    "/datacube/getusershare": "/datacube/getbizsummary",
+    "/datacube/getusersharehour": "/datacube/getbizsummary",
 }
 
 # Where the token itself is asked for, 40001 speaks of the secret.

@@ -1,135 +1,125 @@
-"""The mini-program's visits as WeChat counts them: the datacube calls.
+"""The mini-program's own figures: which calls of its datacube make which landed table."""
 
-WeChat's counts and tracked events differ by definition as well as by fault; comparing them does not
-belong here.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from functools import partial
+from typing import ClassVar
 
-import pyarrow as pa
+from pipeline.landed import ATTRIBUTES, VISITORS
+from pipeline.sources.wechat.api import Reply
+from pipeline.sources.wechat.datacube import (
+    Datacube,
+    Figures,
+    Row,
+    entries,
+    nested,
+    nested_list,
+)
+from pipeline.sources.wechat.spans import (
+    SpanOf,
+    days_up_to,
+    month_ending,
+    the_day,
+    week_ending,
+)
 
-from pipeline.company import Company, Connection, TableSource
-from pipeline.errors import BrokenContentError, NotReadyError
-from pipeline.landed import LandedTable
-from pipeline.landing import SHANGHAI, Extract, Rejected, day_end
-from pipeline.sources.wechat.api import Post, WechatApi
-from pipeline.sources.wechat.days import last_ready_day, trailing_days
-from pipeline.sources.wechat.wire import Wire
-
-DAILY_VISITS = "/datacube/getweanalysisappiddailyvisittrend"
-# WeChat names no hour. Partners are told to ask from 11:30 on; days still missing at 09:57 and
-# empty lists before noon are on record (2022).
-READY_AT = time(11, 30)
-# An empty list means "not built yet" until here, and a day without any visit from here on.
-EMPTY_IS_TRUE_AT = time(14)
-# Figures are corrected silently for some days; asking again costs one call a day.
-TRAILING_DAYS = 7
+PREFIX = "/datacube/getweanalysisappid"
+# The ages of a day at which its visitors' return is counted anew: the keys 1, 7, 14 and 30 of its
+# daily retention; the weekly ones, to the fourth, fall due within them.
+RETENTION_AGES = (1, 7, 14, 30)
+# The month after a month may be a day longer than that.
+MONTH_AGE = 31
 
 
-class MiniProgramVisits:
-    """`mp_daily`: one row per day of visits. A call spans one day, which is the longest allowed."""
+def _listed(reply: Reply) -> Iterator[Row]:
+    yield from entries(reply)
+
+
+def _pages(reply: Reply) -> Iterator[Row]:
+    for entry in entries(reply):
+        yield entry | {"ref_date": reply.get("ref_date")}
+
+
+def _sources(reply: Reply) -> Iterator[Row]:
+    """One row per item. WeChat sends more distributions than it documents: all are kept."""
+    for entry in entries(reply):
+        for item in nested_list(entry, "item_list"):
+            yield {
+                "ref_date": reply.get("ref_date"), "index": entry.get("index"),
+                "key": item.get("key"), "value": item.get("value"),
+            }  # fmt: skip
+
+
+def _retention(period: str, reply: Reply) -> Iterator[Row]:
+    for visitors in VISITORS:
+        for item in entries(reply, visitors):
+            yield {
+                "ref_date": reply.get("ref_date"), "period": period, "visitors": visitors,
+                "key": item.get("key"), "value": item.get("value"),
+            }  # fmt: skip
+
+
+def _portrait(reply: Reply) -> Iterator[Row]:
+    for visitors in VISITORS:
+        for attribute in ATTRIBUTES:
+            for item in nested_list(nested(reply, visitors), attribute):
+                yield {
+                    "ref_date": reply.get("ref_date"), "visitors": visitors,
+                    "attribute": attribute, "id": item.get("id"), "name": item.get("name"),
+                    "value": item.get("value"),
+                }  # fmt: skip
+
+
+def _retained(period: str, span_of: SpanOf, path: str) -> Figures:
+    return Figures(PREFIX + path, partial(_retention, period), span_of)
+
+
+FIGURES: Mapping[str, tuple[Figures, ...]] = {
+    "mp_daily": (
+        Figures(PREFIX + "dailyvisittrend", _listed),
+        Figures(PREFIX + "dailysummarytrend", _listed),
+    ),
+    "mp_weekly": (Figures(PREFIX + "weeklyvisittrend", _listed, week_ending),),
+    "mp_monthly": (Figures(PREFIX + "monthlyvisittrend", _listed, month_ending),),
+    "mp_sources": (Figures(PREFIX + "visitdistribution", _sources),),
+    "mp_pages": (Figures(PREFIX + "visitpage", _pages),),
+    "mp_retention": (
+        _retained("day", the_day, "dailyretaininfo"),
+        _retained("week", week_ending, "weeklyretaininfo"),
+        _retained("month", month_ending, "monthlyretaininfo"),
+    ),
+    "mp_portrait": tuple(
+        Figures(PREFIX + "userportrait", _portrait, days_up_to(count)) for count in (1, 7, 30)
+    ),
+}
+
+
+class MiniProgramFigures(Datacube):
+    """A table of a mini-program's figures. Most calls answer one day only."""
 
     connector = "wechat_miniprogram"
-    ready_at = READY_AT
+    # WeChat names no hour. Partners are told to ask from 11:30 on; days still missing at 09:57 and
+    # empty lists before noon are on record (2022).
+    ready_at = time(11, 30)
+    settled_at = time(14)
+    day_format = "%Y%m%d"
+    tables: ClassVar[Mapping[str, tuple[Figures, ...]]] = FIGURES
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._settings = settings
-        self._company = company
-        self._wire = wire or Wire()
-        self._api = WechatApi(connection, company, self._wire)
-
-    def extract(self, days: Sequence[date]) -> Iterator[Extract]:
-        """One extract per day, in the order asked. Raises NotReadyError where WeChat has not built
-        the day, else the other subclasses of SourceError."""
-        with self._api.open() as post:
-            for day in days:
-                yield self._extract(post, day)
-
-    def changed_days(
-        self,
-        since: datetime | None,  # noqa: ARG002 - WeChat cannot be asked by it
-        known: Mapping[date, str],
-    ) -> set[date]:
-        """The trailing days: WeChat does not tell which figures it has corrected."""
-        return trailing_days(self._settings, known, usual=TRAILING_DAYS)
-
-    def probe(self) -> str:
-        """Ask for the latest day: proves address, secret, whitelist and permission."""
-        day = self.last_day()
-        with self._api.open() as post:
-            try:
-                _visits(post, day)
-            except NotReadyError:
-                return f"{self._api.base_url} answers {self._api.app_id}; {day} is not built yet"
-        return f"{self._api.base_url} answers {self._api.app_id}; visits of {day} are there"
-
-    def last_day(self) -> date:
-        """The latest day whose figures are built, Asia/Shanghai."""
-        return last_ready_day(self._company, self._wire.now(), READY_AT)
-
-    def _extract(self, post: Post, day: date) -> Extract:
-        rows, rejected = [], []
-        for entry in self._listed(post, day):
-            row = _row(entry, self.table)
-            if row["ref_date"] == day.isoformat():
-                rows.append(row)
-            else:
-                reason = f"ref_date: found {row['ref_date']!r}, allowed: the day asked for, {day}"
-                rejected.append(Rejected(f"visits of {day}", reason, str(entry)))
-        schema = pa.schema([(name, pa.string()) for name in self.table.schema.names])
-        return Extract(
-            day=day,
-            rows=pa.Table.from_pylist(rows, schema=schema),
-            complete_until=day_end(day),
-            rejected=tuple(rejected),
-        )
-
-    def _listed(self, post: Post, day: date) -> list[Any]:
-        listed = _visits(post, day)
-        if not listed and not self._is_empty_true(day):
-            raise NotReadyError(
-                f"visits of {day}: found an empty list, which until {EMPTY_IS_TRUE_AT:%H:%M} of"
-                " the next day means that the figures are not built yet",
-                next_step="run again in half an hour",
-            )
-        return listed
-
-    def _is_empty_true(self, day: date) -> bool:
-        following = day + timedelta(days=1)
-        return self._wire.now() >= datetime.combine(following, EMPTY_IS_TRUE_AT, SHANGHAI)
+    def changed_days(self, since: datetime | None, known: Mapping[date, str]) -> set[date]:
+        """The trailing days; for the return of visitors the days that come of age, instead."""
+        is_retention = self.table.name == "mp_retention"
+        if not is_retention or "trailing_days" in self._settings.model_fields_set:
+            return super().changed_days(since, known)
+        return _come_of_age(set(known))
 
 
-def _visits(post: Post, day: date) -> list[Any]:
-    span = {"begin_date": f"{day:%Y%m%d}", "end_date": f"{day:%Y%m%d}"}
-    reply = post(DAILY_VISITS, span, subject=f"visits of {day}")
-    listed = reply.get("list")
-    if not isinstance(listed, list):
-        raise BrokenContentError(
-            f"visits of {day}: found no list, but {', '.join(map(repr, reply)) or 'nothing'}",
-            next_step="run again; if it repeats, check base_url of the connection",
-        )
-    return listed
-
-
-def _row(entry: object, table: LandedTable) -> dict[str, str | None]:
-    """The entry under the landed names, as text: landing reads the numbers and refuses others."""
-    found = entry if isinstance(entry, dict) else {}
-    row = {name: _text(found.get(name)) for name in table.schema.names}
-    if (written := row["ref_date"]) is not None and len(written) == len("yyyymmdd"):
-        row["ref_date"] = f"{written[:4]}-{written[4:6]}-{written[6:]}"
-    return row
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _come_of_age(known: set[date]) -> set[date]:
+    """Counted from the newest known day: what that day's figures tell is built by now."""
+    if not known:
+        return set()
+    newest = max(known)
+    days = {newest - timedelta(days=age) for age in RETENTION_AGES}
+    after_a_month = newest - timedelta(days=MONTH_AGE)
+    if month_ending(after_a_month):
+        days.add(after_a_month)
+    return days & known

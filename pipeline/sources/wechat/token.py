@@ -1,67 +1,179 @@
-"""The access token of one application, by stable_token, kept in this process.
+"""The access token of one application, kept on disk and shared by all processes of a company.
 
-In its normal mode stable_token gives every caller the same token, so a process of its own cache
-does no harm to the others. /cgi-bin/token would: each call ends the token before.
+stable_token in its normal mode gives every caller the same token; /cgi-bin/token would end the
+token before with each call. Tokens open the account: the folder is readable by its owner only.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from pydantic import SecretStr
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from pipeline.errors import BrokenContentError
+from pipeline.errors import BrokenContentError, ConfigurationError, TransientSourceError
 
 PATH = "/cgi-bin/stable_token"
 # A caller always sees about 300 s or more left; a call that takes long must not outlive its token.
 MARGIN = timedelta(seconds=60)
+LONGEST_SECONDS = 7200.0
+# WeChat's limits of forced renewals: within 30 s it answers with the token it has.
+FORCED_APART = timedelta(seconds=30)
+FORCED_A_DAY = 20
+# Longer than a process needs that meets the limit of a minute at each of its tries.
+LOCK_SECONDS = 600.0
 
 Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
 """Posts a body to stable_token and returns the reply."""
 
 
-class StableToken:
-    """One application's token. `read_secret` is called only when a token must be asked for."""
+class _Kept(BaseModel):
+    """What a cache file holds. It is ours only where it names our host and application."""
 
-    def __init__(
-        self, app_id: str, read_secret: Callable[[], SecretStr], now: Callable[[], datetime]
-    ) -> None:
-        self._app_id = app_id
-        self._read_secret = read_secret
-        self._now = now
-        self._value = ""
-        self._good_until = datetime.min.replace(tzinfo=UTC)
+    base_url: str
+    app_id: str
+    access_token: SecretStr
+    good_until: datetime
+    forced_at: tuple[datetime, ...] = ()
+
+    @property
+    def token(self) -> str:
+        return self.access_token.get_secret_value()
+
+
+@dataclass(frozen=True)
+class StableToken:
+    """One application's token at one host, cached in `folder`.
+
+    `read_secret` is called only when a token must be asked for.
+    """
+
+    app_id: str
+    base_url: str
+    folder: Path
+    read_secret: Callable[[], SecretStr]
+    now: Callable[[], datetime]
 
     def current(self, ask: Ask) -> str:
         """The token kept, or a new one where that nears its end."""
-        if self._now() >= self._good_until:
-            self._fetch(ask, is_forced=False)
-        return self._value
+        kept = self._read()
+        if kept is not None and self._is_good(kept):
+            return kept.token
+        with self._locked():
+            kept = self._read()
+            if kept is None or not self._is_good(kept):
+                kept = self._fetch(ask, kept, is_forced=False)
+            return kept.token
 
     def renew(self, refused: str, ask: Ask) -> str:
-        """Another token than the one refused. WeChat allows 20 forced renewals a day, so it is
-        forced only where the platform still hands out the refused one."""
-        self._fetch(ask, is_forced=False)
-        if self._value == refused:
-            self._fetch(ask, is_forced=True)
-        return self._value
+        """Another token than the one refused: one that another process has renewed meanwhile, or
+        the platform's; it is forced only where the platform still hands out the refused one.
+        Where WeChat allows no forced renewal now, the refused token comes back."""
+        with self._locked():
+            kept = self._read()
+            if kept is not None and kept.token != refused and self._is_good(kept):
+                return kept.token
+            kept = self._fetch(ask, kept, is_forced=False)
+            if kept.token == refused and self._may_force(kept):
+                kept = self._fetch(ask, kept, is_forced=True)
+            return kept.token
 
-    def _fetch(self, ask: Ask, *, is_forced: bool) -> None:
-        asked_at = self._now()
+    def _is_good(self, kept: _Kept) -> bool:
+        # A file whose token outlives the longest that WeChat gives was written by a wrong clock.
+        return self.now() < kept.good_until <= self.now() + timedelta(seconds=LONGEST_SECONDS)
+
+    def _may_force(self, kept: _Kept) -> bool:
+        forced = self._forced_lately(kept)
+        return len(forced) < FORCED_A_DAY and all(self.now() - at >= FORCED_APART for at in forced)
+
+    def _forced_lately(self, kept: _Kept | None) -> tuple[datetime, ...]:
+        since = self.now() - timedelta(days=1)
+        return tuple(at for at in kept.forced_at if at > since) if kept else ()
+
+    def _fetch(self, ask: Ask, before: _Kept | None, *, is_forced: bool) -> _Kept:
+        asked_at = self.now()
         reply = ask(
             {
                 "grant_type": "client_credential",
-                "appid": self._app_id,
-                "secret": self._read_secret().get_secret_value(),
+                "appid": self.app_id,
+                "secret": self.read_secret().get_secret_value(),
                 "force_refresh": is_forced,
             }
         )
         value, seconds = reply.get("access_token"), reply.get("expires_in")
         if not isinstance(value, str) or not value or not isinstance(seconds, int | float):
             raise BrokenContentError(
-                f"stable_token of {self._app_id}: found {', '.join(reply) or 'nothing'},"
+                f"stable_token of {self.app_id}: found {', '.join(reply) or 'nothing'},"
                 " allowed: access_token and expires_in",
                 next_step="check base_url: does WeChat answer there?",
             )
-        self._value = value
-        self._good_until = asked_at + timedelta(seconds=min(float(seconds), 7200.0)) - MARGIN
+        lasts = timedelta(seconds=min(float(seconds), LONGEST_SECONDS))
+        kept = _Kept(
+            base_url=self.base_url,
+            app_id=self.app_id,
+            access_token=SecretStr(value),
+            good_until=asked_at + lasts - MARGIN,
+            forced_at=(*self._forced_lately(before), *((asked_at,) if is_forced else ())),
+        )
+        self._write(kept)
+        return kept
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / f"{quote(self.app_id, safe='')}.json"
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time asks for a token: the others read what it found."""
+        with self._telling_where():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FileLock(self._file.with_suffix(".lock"), timeout=LOCK_SECONDS, mode=0o600)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise TransientSourceError(
+                    f"access token of {self.app_id}: another process has been asking for it for"
+                    f" {LOCK_SECONDS:.0f} s",
+                    next_step="see which other bihuan process hangs, and run again",
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _read(self) -> _Kept | None:
+        """What is kept. A file that is broken, or of another host, counts as none."""
+        try:
+            kept = _Kept.model_validate_json(self._file.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        is_zoned = all(at.tzinfo is not None for at in (kept.good_until, *kept.forced_at))
+        is_ours = (kept.base_url, kept.app_id) == (self.base_url, self.app_id)
+        return kept if is_ours and is_zoned else None
+
+    def _write(self, kept: _Kept) -> None:
+        content = kept.model_dump(mode="json") | {"access_token": kept.token}
+        with self._telling_where():
+            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")  # mode 0600
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+            Path(name).replace(self._file)
+
+    @contextlib.contextmanager
+    def _telling_where(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigurationError(
+                f"access token of {self.app_id}: {self.folder} cannot be written"
+                f" ({error.strerror})",
+                next_step="set `data` in company.yml to a folder that can be written, or give"
+                " --data",
+            ) from error

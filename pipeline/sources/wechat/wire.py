@@ -4,8 +4,9 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import TypeVar
 
 import httpx
@@ -34,6 +35,8 @@ class Wire:
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _due_at: dict[str, datetime] = field(default_factory=dict, compare=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def client(self, base_url: str) -> httpx.Client:
         """A client of one host; to be closed. Raises ConfigurationError for a malformed address."""
@@ -53,6 +56,15 @@ class Wire:
             headers={"User-Agent": "bihuan", "Accept": "application/json"},
             trust_env=host.host not in LOOPBACK,  # a proxy cannot reach this machine's loopback
         )
+
+    def pace(self, key: str, per_second: float) -> None:
+        """Wait until one more call of `key` keeps to its rate: evenly, and without a burst."""
+        with self._lock:
+            now = self.now()
+            due_at = max(now, self._due_at.get(key, now))
+            self._due_at[key] = due_at + timedelta(seconds=1 / per_second)
+        if due_at > now:
+            self.sleep((due_at - now).total_seconds())
 
     def persist(self, attempt: Callable[[], T]) -> T:
         """Try at most TRIES times while the system is busy or what arrives is broken."""
