@@ -1,6 +1,7 @@
 """One HTTP request and one reply, as the simulated hosts see them."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ class Call:
     target: str
     headers: Mapping[str, str]
     body: bytes = b""
+    address: str = "127.0.0.1"
 
     @property
     def path(self) -> str:
@@ -55,3 +57,18 @@ def answer_json(content: Any, *, status: int = 200) -> Answer:
 def refuse(errcode: int, errmsg: str) -> Answer:
     """An error as api.weixin.qq.com and qyapi.weixin.qq.com tell it: HTTP 200 with an errcode."""
     return answer_json({"errcode": errcode, "errmsg": errmsg})
+
+
+def refuse_with_rid(errcode: int, errmsg: str, now: float) -> Answer:
+    """The same with the number under which WeChat finds the call again for a week."""
+    return refuse(
+        errcode, f"{errmsg} rid: {int(now):08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
+    )
+
+
+class CallRefusedError(Exception):
+    """A call that api.weixin.qq.com refuses, with its code and its own words."""
+
+    def __init__(self, errcode: int, errmsg: str) -> None:
+        super().__init__(errmsg)
+        self.errcode, self.errmsg = errcode, errmsg

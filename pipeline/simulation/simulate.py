@@ -68,6 +68,7 @@ def _write_secrets(path: Path, account: Account) -> None:
     """Set the simulated values in `.env`; a hashing key that is there stays, as do other lines."""
     wanted = {
         "MINI_PROGRAM_SECRET": account.app_secret,
+        "SERVICE_ACCOUNT_SECRET": account.service_app_secret,
         "WECOM_ROBOT_KEY": account.robot_key,
         "SIMULATED_LAST_DAY": account.last_day.isoformat(),
     }

@@ -1,10 +1,10 @@
-"""What WeChat knows of the simulated company: payments and refunds, its order list, its visits.
+"""What WeChat knows of the simulated company: payments and refunds, orders, visits, followers.
 
 Written as JSON lines beside the keys; `wechat_server.py` answers from nothing else.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -14,7 +14,18 @@ from typing import Any
 from pipeline.landing import business_day
 from pipeline.simulation.cases import Case, Payment
 from pipeline.simulation.events import Event
-from pipeline.simulation.people import APP_ID_OF_CHANNEL, MINI_PROGRAM_APP_ID
+from pipeline.simulation.jsonlines import read_lines, write_lines
+from pipeline.simulation.people import (
+    APP_ID_OF_CHANNEL,
+    MINI_PROGRAM_APP_ID,
+    SERVICE_ACCOUNT_APP_ID,
+)
+from pipeline.simulation.service_books import (
+    ServiceBooks,
+    read_service_books,
+    write_service_books,
+)
+from pipeline.simulation.visits import Session, read_sessions, sessions_of
 from pipeline.simulation.world import FIRST_DAY, World
 
 MERCHANT_ID = "1900000109"
@@ -32,6 +43,8 @@ class Account:
 
     app_id: str
     app_secret: str
+    service_app_id: str
+    service_app_secret: str
     merchant_id: str
     certificate_serial: str
     platform_key_id: str
@@ -46,6 +59,8 @@ class Account:
         return cls(
             app_id=MINI_PROGRAM_APP_ID,
             app_secret=drawn[:32],
+            service_app_id=SERVICE_ACCOUNT_APP_ID,
+            service_app_secret=sha256(drawn.encode()).hexdigest()[:32],
             merchant_id=MERCHANT_ID,
             certificate_serial=CERTIFICATE_SERIAL,
             platform_key_id=PLATFORM_KEY_ID,
@@ -57,12 +72,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Books:
-    """The books as the server reads them: bill rows and visits by day, orders by payment time."""
+    """The books as the server reads them: bill rows and visits by day, orders by payment time, and
+    those of the service account."""
 
     account: Account
     bill: Mapping[date, Sequence[Mapping[str, Any]]]
     orders: Sequence[Mapping[str, Any]]
-    visits: Mapping[date, Mapping[str, Any]]
+    sessions: Mapping[date, Sequence[Session]]
+    service: ServiceBooks
 
 
 def write_books(
@@ -71,9 +88,10 @@ def write_books(
     """Write the books as they stand at the end of the simulated period."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "account.json").write_text(json.dumps(asdict(account), default=str, indent=1) + "\n")
-    _write(folder / "bill.jsonl", _bill(world))
-    _write(folder / "orders.jsonl", _orders(world))
-    _write(folder / "visits.jsonl", _visits(events))
+    write_lines(folder / "bill.jsonl", _bill(world))
+    write_lines(folder / "orders.jsonl", _orders(world))
+    write_lines(folder / "sessions.jsonl", sessions_of(events))
+    write_service_books(world, folder)
 
 
 def read_books(folder: Path) -> Books:
@@ -82,24 +100,15 @@ def read_books(folder: Path) -> Books:
     for bound in ("first_day", "last_day"):
         account[bound] = date.fromisoformat(account[bound])
     bill: dict[date, list[Mapping[str, Any]]] = {}
-    for row in _read(folder / "bill.jsonl"):
+    for row in read_lines(folder / "bill.jsonl"):
         bill.setdefault(business_day(datetime.fromisoformat(row["at"])), []).append(row)
-    visits = _read(folder / "visits.jsonl")
     return Books(
         account=Account(**account),
         bill=bill,
-        orders=_read(folder / "orders.jsonl"),
-        visits={date.fromisoformat(row.pop("day")): row for row in visits},
+        orders=read_lines(folder / "orders.jsonl"),
+        sessions=read_sessions(read_lines(folder / "sessions.jsonl")),
+        service=read_service_books(folder),
     )
-
-
-def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text(text, encoding="utf-8")
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _bill(world: World) -> list[dict[str, Any]]:
@@ -213,25 +222,3 @@ def _shipping(case: Case, end: datetime) -> dict[str, Any]:
             "contact": {"consignor_contact": "189****1234", "receiver_contact": "177****5678"},
         } for shipment, at in uploaded],
     }  # fmt: skip
-
-
-def _visits(events: Mapping[date, Sequence[Event]]) -> list[dict[str, Any]]:
-    """Visits per day as WeChat counts them, from what truly happened in the mini-program."""
-    seen: set[str] = set()
-    rows = []
-    for day, listed in sorted(events.items()):
-        inside = [event for event in listed if event["platform"] == "wxmp"]
-        people = {event["unionid"] for event in inside}
-        sessions = sum(event["name"] == "launch" for event in inside)
-        rows.append({
-            "day": day.isoformat(),
-            "session_cnt": sessions,
-            "visit_pv": len(inside),
-            "visit_uv": len(people),
-            "visit_uv_new": len(people - seen),
-            "stay_time_uv": round(90.0 * sessions / max(1, len(people)), 4),
-            "stay_time_session": 90,
-            "visit_depth": round(len(inside) / max(1, sessions), 4),
-        })  # fmt: skip
-        seen |= people
-    return rows

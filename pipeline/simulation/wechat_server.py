@@ -13,6 +13,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
+from pipeline.simulation.habits import Habits
 from pipeline.simulation.http_call import Answer, Call, answer_json
 from pipeline.simulation.keys import MERCHANT_KEY, PLATFORM_KEY, read_private_key
 from pipeline.simulation.merchant_desk import MerchantDesk
@@ -31,6 +32,7 @@ class WechatServer:
         *,
         now: Callable[[], float] = time.time,
         outages: Outages | None = None,
+        habits: Habits | None = None,
     ) -> None:
         books = read_books(folder)
         self._outages = outages
@@ -41,7 +43,8 @@ class WechatServer:
             platform_key=read_private_key(folder / PLATFORM_KEY),
             now=now,
         )
-        self._hosts = (OpenPlatform(books, now), desk, self.robot)
+        self.platform = OpenPlatform(books, now, habits or Habits())
+        self._hosts = (self.platform, desk, self.robot)
         self._server = _Listener(("127.0.0.1", 0), _handler(self.answer))
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         desk.address = self.address
@@ -97,7 +100,9 @@ def _handler(answer: Callable[[Call], Answer]) -> type[BaseHTTPRequestHandler]:
         def _reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
-            replied = answer(Call(self.command, self.path, dict(self.headers), body))
+            replied = answer(
+                Call(self.command, self.path, dict(self.headers), body, self.client_address[0])
+            )
             time.sleep(replied.waits_seconds)
             cut = replied.hangs_up_after
             # A false length leaves the line out of step, so it is not used again.
