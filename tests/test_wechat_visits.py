@@ -1,4 +1,4 @@
-"""Calls to api.weixin.qq.com: tokens, the error policy by errcode, and the daily visits."""
+"""Calls to api.weixin.qq.com: the error policy by errcode, and the daily visits."""
 
 import json
 import logging
@@ -10,17 +10,21 @@ import httpx
 import pytest
 
 from pipeline.company import Company
+from pipeline.doctor import Finding, examine
 from pipeline.errors import (
     BrokenContentError,
     ConfigurationError,
     NotReadyError,
     PermanentSourceError,
+    RetiredEndpointError,
     SourceError,
     TransientSourceError,
 )
 from pipeline.landed import TABLES
 from pipeline.landing import Landing, day_end
-from pipeline.sources.wechat.errcodes import ERRCODES, REACTIONS
+from pipeline.sources.wechat import official_account
+from pipeline.sources.wechat.api import WechatApi
+from pipeline.sources.wechat.errcodes import ERRCODES, REACTIONS, RETIRED
 from tests.wechat_world import (
     APP_SECRET,
     DAY,
@@ -32,7 +36,9 @@ from tests.wechat_world import (
     write_company,
 )
 
-TOKEN, VISITS = "/cgi-bin/stable_token", "/datacube/getweanalysisappiddailyvisittrend"
+TOKEN = "/cgi-bin/stable_token"
+VISITS = "/datacube/getweanalysisappiddailyvisittrend"
+SUMMARY = "/datacube/getweanalysisappiddailysummarytrend"
 ENTRY = {
     "ref_date": "20261003", "session_cnt": 142549, "visit_pv": 472351, "visit_uv": 55500,
     "visit_uv_new": 5464, "stay_time_session": 0, "visit_depth": 1.9838,
@@ -46,13 +52,19 @@ def company(tmp_path: Path) -> Company:
 
 
 def answering(*replies: httpx.Response | Exception, tokens: int = 9) -> Line:
-    """A line whose visits replies come in this order, the last for ever; tokens count up."""
+    """A line whose visits replies come in this order, the last for ever; tokens count up.
+
+    The other half of a day's row, the summary, is always there."""
     told, given = iter(replies), iter([f"token-{n}" for n in range(1, tokens + 1)])
     last: list[httpx.Response | Exception] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == TOKEN:
             return token(next(given))
+        if request.url.path == SUMMARY:
+            day = json.loads(request.content)["begin_date"]
+            entry = {"ref_date": day, "visit_total": 391, "share_pv": 572, "share_uv": 383}
+            return httpx.Response(200, json={"list": [entry]})
         last[:] = [next(told, last[0] if last else httpx.Response(500))]
         if isinstance(last[0], Exception):
             raise last[0]
@@ -85,6 +97,12 @@ def test_a_day_of_visits_becomes_one_row_complete_to_the_end_of_the_day(
     assert line.bodies(VISITS) == [{"begin_date": "20261003", "end_date": "20261003"}]
     (row,) = extract.rows.to_pylist()
     assert (row["ref_date"], row["visit_uv"], row["stay_time_uv"]) == ("2026-10-03", "55500", None)
+    assert (row["visit_total"], row["share_pv"], row["share_uv"]) == ("391", "572", "383")
+
+
+def calls(line: Line) -> list[str]:
+    """What was asked, the summaries left out."""
+    return [path for path in line.paths() if path != SUMMARY]
 
 
 def test_several_days_take_one_call_each_and_one_token(company: Company) -> None:
@@ -92,9 +110,9 @@ def test_several_days_take_one_call_each_and_one_token(company: Company) -> None
     days = [DAY - timedelta(days=back) for back in (2, 1, 0)]
     extracts = list(source(company, "mp_daily", line).extract(days))
     assert [extract.day for extract in extracts] == days
-    assert line.paths() == [TOKEN, VISITS, VISITS, VISITS]
-    assert extracts[0].rejected[0].reason.startswith("ref_date: found '2026-10-03'")
-    assert extracts[0].rows.num_rows == 0
+    assert calls(line) == [TOKEN, VISITS, VISITS, VISITS]
+    assert extracts[0].rejected[0].reason.startswith("ref_date: found '20261003'")
+    assert extracts[0].rows.column("visit_uv").to_pylist() == [None]
 
 
 def test_a_token_is_asked_for_again_only_when_it_nears_its_end(company: Company) -> None:
@@ -103,7 +121,7 @@ def test_a_token_is_asked_for_again_only_when_it_nears_its_end(company: Company)
     for minutes in (0, 100, 118, 119):
         line.now = NOON_AFTER + timedelta(minutes=minutes)
         next(visits.extract([DAY]))
-    assert line.paths() == [TOKEN, VISITS, VISITS, VISITS, TOKEN, VISITS]
+    assert calls(line) == [TOKEN, VISITS, VISITS, VISITS, TOKEN, VISITS]
 
 
 @pytest.mark.parametrize("code", [40001, 40014, 42001])
@@ -116,7 +134,7 @@ def test_a_refused_token_is_renewed_once(company: Company, code: int) -> None:
     again = answering(refuse(code))
     error = failure(company, again)
     assert type(error).__mro__[1] is PermanentSourceError
-    assert again.paths() == [TOKEN, VISITS, TOKEN, VISITS]
+    assert again.paths() == [VISITS, TOKEN, VISITS]  # the renewed token was kept
 
 
 def test_a_renewal_is_forced_only_where_the_refused_token_is_still_handed_out(
@@ -176,7 +194,7 @@ def test_a_final_refusal_is_not_repeated(company: Company) -> None:
     for code in (61501, 48001, 47009, 45009, 12345):
         line = answering(refuse(code))
         assert isinstance(failure(company, line), PermanentSourceError)
-        assert line.paths() == [TOKEN, VISITS]
+        assert line.paths().count(VISITS) == 1
 
 
 def test_a_wrong_secret_says_what_to_do_and_is_never_told(company: Company) -> None:
@@ -216,6 +234,37 @@ def test_a_missing_secret_is_a_matter_of_configuration(tmp_path: Path) -> None:
         fetch(company, answering(FIGURES))
 
 
+def test_a_retired_call_is_no_failure_of_the_account(company: Company) -> None:
+    error = failure(company, answering(refuse(47009, "this api is offline")))
+    assert isinstance(error, RetiredEndpointError)
+    assert "retired this call for every account, which is no failure of yours" in error.message
+    (told,) = (
+        finding
+        for finding in examine_with(company, answering(refuse(47009)))
+        if finding.subject.startswith("mp_daily")
+    )
+    assert told.level == "note"
+
+
+def examine_with(company: Company, line: Line) -> list[Finding]:
+    """What the doctor finds of the systems, reached over a line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.doctor.open_source", lambda name, _: source(company, name, line))
+        patch.setattr("pipeline.doctor._examine_clock", lambda *_: iter(()))
+        return list(examine(company))
+
+
+def test_the_call_that_took_a_retired_ones_place_is_named(company: Company) -> None:
+    line = Line(lambda call: token() if call.url.path == TOKEN else refuse(47009))
+    api = WechatApi(company.sources.connections["service_account"], company, line.wire())
+    for path, successor in RETIRED.items():
+        with api.open() as post, pytest.raises(RetiredEndpointError, match=successor):
+            post(path, {}, subject="articles")
+    made = {call.path for figures in official_account.FIGURES.values() for call in figures}
+    assert set(RETIRED.values()) <= made
+    assert not set(RETIRED) & made
+
+
 def test_figures_that_are_not_built_are_not_ready_and_never_a_zero(company: Company) -> None:
     error = failure(company, answering(refuse(61503, "data not ready, please try later")))
     assert isinstance(error, NotReadyError)
@@ -226,7 +275,8 @@ def test_figures_that_are_not_built_are_not_ready_and_never_a_zero(company: Comp
     early.now = empty.now
     assert len(fetch(company, early)["rows"]) == 1
     empty.now = NOON_AFTER - timedelta(hours=1)
-    assert fetch(company, empty)["rows"] == []
+    (row,) = fetch(company, empty)["rows"]
+    assert (row["visit_uv"], row["visit_total"]) == (None, "391")  # either list may be empty
 
 
 @pytest.mark.parametrize(
@@ -242,10 +292,13 @@ def test_a_reply_of_another_shape_is_broken_content(company: Company, body: byte
 def test_odd_values_land_in_quarantine(company: Company, tmp_path: Path) -> None:
     odd = [ENTRY | {"visit_uv": "many"}, "text", None, ENTRY | {"extra": {"new": 1}}]
     extract = fetch(company, answering(httpx.Response(200, json={"list": odd})))["extract"]
-    batch = Landing(tmp_path / "landing", hash_key=b"k" * 16).land(
-        TABLES["mp_daily"], extract, connector="wechat_miniprogram"
-    )
+    landing = Landing(tmp_path / "landing", hash_key=b"k" * 16)
+    batch = landing.land(TABLES["mp_daily"], extract, connector="wechat_miniprogram")
     assert (batch.rows, batch.quarantined) == (1, 3)
+    reasons = [rejected.reason for rejected in landing.rejected(batch)]
+    assert (
+        reasons.count("ref_date: found 'None', allowed: within what was asked for, 2026-10-03") == 2
+    )
 
 
 def test_the_latest_day_is_ready_from_half_past_eleven_on(company: Company) -> None:
@@ -273,7 +326,7 @@ def test_the_days_that_wechat_may_correct_are_landed_again(tmp_path: Path) -> No
 def test_the_probe_proves_permission_and_accepts_a_day_not_built(company: Company) -> None:
     told = list(probes(company, answering(FIGURES), answering(refuse(61503))))
     assert told == [
-        "https://wechat.test answers wx5a1e0000000001; visits of 2026-10-03 are there",
+        "https://wechat.test answers wx5a1e0000000001; mp_daily of 2026-10-03 is there",
         "https://wechat.test answers wx5a1e0000000001; 2026-10-03 is not built yet",
     ]
     with pytest.raises(PermanentSourceError, match="no right to this call"):

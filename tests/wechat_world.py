@@ -11,15 +11,14 @@ import httpx
 
 from pipeline.company import Company, load_company
 from pipeline.landed import TABLES
-from pipeline.sources import Source
-from pipeline.sources.wechat import MiniProgramVisits, OrderList, TradeBills
+from pipeline.sources import Source, find_connector
+from pipeline.sources.wechat import miniprogram, official_account
 from pipeline.sources.wechat.wire import Wire
 
 APP_ID = "wx5a1e0000000001"
 APP_SECRET = "0123456789abcdef-app-secret"
 DAY = date(2026, 10, 3)
 NOON_AFTER = datetime(2026, 10, 4, 7, 0, tzinfo=UTC)  # 15:00 in Beijing
-CONNECTORS = {"mp_daily": MiniProgramVisits, "mp_orders": OrderList, "pay_bill": TradeBills}
 
 SOURCES = """
 connections:
@@ -27,6 +26,10 @@ connections:
     base_url: https://wechat.test
     app_id: {app_id}
     app_secret_env: MINI_PROGRAM_SECRET
+  service_account:
+    base_url: https://wechat.test
+    app_id: wx5a1e0000000002
+    app_secret_env: SERVICE_ACCOUNT_SECRET
   merchant:
     base_url: https://pay.test
     merchant_id: "1900000109"
@@ -34,10 +37,15 @@ connections:
     private_key_path: merchant_key.pem
     platform_keys: {{PUB_KEY_ID_0119: platform_key.pem}}
 tables:
-  mp_daily: {{connector: wechat_miniprogram, connection: mini_program{trailing}}}
+{figures}
+  wechat_quota: {{connector: wechat_quota, connection: mini_program}}
   mp_orders: {{connector: wechat_orders, connection: mini_program{trailing}}}
   pay_bill: {{connector: wechat_pay, connection: merchant{trailing}}}
 """
+FIGURES_OF = {
+    "wechat_miniprogram": ("mini_program", miniprogram.FIGURES),
+    "wechat_official_account": ("service_account", official_account.FIGURES),
+}
 
 
 @dataclass
@@ -73,14 +81,22 @@ def write_company(
     trailing = "" if trailing_days is None else f", trailing_days: {trailing_days}"
     ended = f"last_day: {last_day}\n" if last_day else ""
     (folder / "company.yml").write_text(f"name: Small company\nfirst_day: 2026-10-01\n{ended}")
-    (folder / "sources.yml").write_text(SOURCES.format(app_id=APP_ID, trailing=trailing))
-    return load_company(folder, environment={"MINI_PROGRAM_SECRET": APP_SECRET})
+    figures = "\n".join(
+        f"  {table}: {{connector: {connector}, connection: {connection}{trailing}}}"
+        for connector, (connection, tables) in FIGURES_OF.items()
+        for table in tables
+    )
+    written = SOURCES.format(app_id=APP_ID, trailing=trailing, figures=figures)
+    (folder / "sources.yml").write_text(written)
+    secrets = {"MINI_PROGRAM_SECRET": APP_SECRET, "SERVICE_ACCOUNT_SECRET": APP_SECRET}
+    return load_company(folder, environment=secrets)
 
 
 def source(company: Company, table: str, line: Line) -> Source:
     settings = company.sources.tables[table]
     connection = company.sources.connections[settings.connection]
-    return CONNECTORS[table](TABLES[table], settings, connection, company, wire=line.wire())
+    connector: Callable[..., Source] = find_connector(table, settings)
+    return connector(TABLES[table], settings, connection, company, wire=line.wire())
 
 
 def refuse(code: int, text: str = "no") -> httpx.Response:
