@@ -6,6 +6,7 @@ Followers are people of the company; who writes to the account is who has a tick
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -199,5 +200,5 @@ def _articles(world: World, followers: int, random: Random) -> Iterator[dict[str
                 "published": published.isoformat(),
                 "day": day.isoformat(),
                 "readers": {scene: count for scene, count in readers.items() if count},
-                "sharers": int(sum(readers.values()) * 0.06),
+                "sharers": ceil(sum(readers.values()) * 0.06),
             }
