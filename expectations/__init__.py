@@ -4,7 +4,18 @@
 whether the systems agree, each against a tolerance that states its reason.
 """
 
-from expectations import bridge, cases, closure, depth, divergences, entrants, legs, rates, sources
+from expectations import (
+    bridge,
+    cases,
+    closure,
+    depth,
+    divergences,
+    entrants,
+    legs,
+    rates,
+    sources,
+    visits,
+)
 
 TRUSTWORTHY = (
     cases.TRUSTWORTHY,
@@ -23,4 +34,5 @@ AGREEING = (
     *closure.AGREEING,
     *depth.AGREEING,
     *sources.AGREEING,
+    *visits.AGREEING,
 )

@@ -57,6 +57,14 @@ ONE_INSTANT = Suite(
             union all select as_of from marts.rpt_line_depth
             union all select as_of from marts.rpt_node_coverage
             union all select as_of from marts.rpt_surface_trend
+            union all select as_of from marts.rpt_tracking_gap
+            union all select as_of from marts.rpt_visits_daily
+            union all select as_of from marts.rpt_followers_daily
+            union all select as_of from marts.rpt_followers_sources_daily
+            union all select as_of from marts.rpt_articles
+            union all select as_of from marts.rpt_message_ladder
+            union all select as_of from marts.rpt_quota
+            union all select as_of from marts.rpt_settlement_daily
         )
     """,
     expected=(

@@ -74,3 +74,5 @@ CASES_KNOWABLE = Tolerance(
 # Sources close their day within hours of each other; one that lags the others by more than a
 # working day keeps every leg that reads it pending.
 HOURS_BEHIND_THE_NEWEST = 36
+# A week holds each weekday once. A loss that was mended shall not warn for ever.
+DAYS_OF_TRACKING_JUDGED = 7

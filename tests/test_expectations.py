@@ -130,6 +130,22 @@ create table marts.rpt_line_depth as
         {AS_OF} as as_of;
 create table marts.rpt_node_coverage as
     select *, false as is_blind, null::varchar as blind_reason from marts.dim_legs;
+create table marts.rpt_tracking_gap as
+    select
+        date '2026-09-22' + day::integer as business_day, source_group,
+        case source_group when 'other' then 'tracked_more' else 'agrees' end as verdict,
+        100 as wechat_count, 99 as tracked_count, 1 as gap_count, 0 as definition_count,
+        {AS_OF} as as_of
+    from range(10) as days (day)
+    cross join (select unnest(['all', 'other']) as source_group);
+create table marts.rpt_visits_daily as select business_day, as_of from marts.rpt_tracking_gap;
+create table marts.rpt_followers_daily as select business_day, as_of from marts.rpt_tracking_gap;
+create table marts.rpt_followers_sources_daily as
+    select business_day, as_of from marts.rpt_tracking_gap;
+create table marts.rpt_articles as select business_day, as_of from marts.rpt_tracking_gap;
+create table marts.rpt_message_ladder as select business_day, as_of from marts.rpt_tracking_gap;
+create table marts.rpt_quota as select business_day, as_of from marts.rpt_tracking_gap;
+create table marts.rpt_settlement_daily as select business_day, as_of from marts.rpt_tracking_gap;
 """
 
 # What an upstream defect would write, for each expectation that is there to catch it.
@@ -243,6 +259,8 @@ DEFECTS = {
     " set complete_until = complete_until - interval 37 hour where table_name = 'pay_bill'",
     "rows_are_readable": "update marts.source_watermarks set quarantined_count = 1"
     " where table_name = 'pay_bill'",
+    "wechats_openings_are_tracked": "update marts.rpt_tracking_gap set verdict = 'tracking_lost'"
+    " where source_group = 'all' and business_day = date '2026-09-25'",
 }
 
 ALL = {expected.name: suite for suite in (*TRUSTWORTHY, *AGREEING) for expected in suite.expected}
@@ -305,6 +323,34 @@ def test_a_line_that_disagrees_is_named_in_the_evidence(marts: duckdb.DuckDBPyCo
             "agreeing_share": 0.9,
         },
     )
+
+
+@pytest.mark.parametrize(
+    "nothing_known",
+    [
+        "delete from marts.rpt_tracking_gap",
+        "update marts.rpt_tracking_gap set verdict = null",
+        "update marts.rpt_tracking_gap set verdict = 'not_comparable'",
+        "update marts.rpt_tracking_gap set verdict = 'tracked_more'",
+    ],
+)
+def test_openings_of_which_nothing_is_known_are_not_said_to_be_tracked(
+    nothing_known: str, marts: duckdb.DuckDBPyConnection
+) -> None:
+    marts.execute(nothing_known)
+    judgement = judgement_of("wechats_openings_are_tracked", marts)
+    assert not judgement.is_met
+    assert not judgement.error
+
+
+def test_tracking_that_was_lost_and_mended_a_week_ago_is_not_held_against_it(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    marts.execute(
+        "update marts.rpt_tracking_gap set verdict = 'tracking_lost'"
+        " where business_day = date '2026-09-24'"
+    )
+    assert judgement_of("wechats_openings_are_tracked", marts).is_met
 
 
 def test_a_file_without_the_marts_is_an_error_and_no_finding() -> None:

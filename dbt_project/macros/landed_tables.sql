@@ -11,6 +11,10 @@
         'messages': {
             'staged': 'stg_messaging__messages', 'key': ['message_id'], 'numbers': ['case_no']
         },
+        'message_results': {
+            'staged': 'stg_messaging__message_results', 'key': ['message_id', 'kind'],
+            'numbers': []
+        },
         'pay_bill': {
             'staged': 'stg_wechat__pay_bill', 'key': ['row_kind', 'transaction_id', 'refund_id'],
             'numbers': ['order_no', 'transaction_id', 'refund_id', 'refund_no']

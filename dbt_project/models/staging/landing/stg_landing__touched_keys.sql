@@ -57,9 +57,30 @@ touched as (
     from staging.{{ about['staged'] }}
     where business_day in (select business_day from changed_days where table_name = '{{ table }}')
 {%- endfor %}
+),
+
+-- A staged message bears the status that was called back, so its result touches it.
+told as (
+    select
+        table_name,
+        row_key
+    from touched
+    union
+    {#- The message's key alone: the kind is the second part of the result's key. #}
+    select
+        'messages',
+        {{ row_key_of(['message_id']) }}
+    from {{ source('landing', 'message_results') }}
+    where business_day in (select business_day from changed_days where table_name = 'message_results')
+    union
+    select
+        'messages',
+        {{ row_key_of(['message_id']) }}
+    from staging.stg_messaging__message_results
+    where business_day in (select business_day from changed_days where table_name = 'message_results')
 )
 
-select * from touched
+select * from told
 {%- else -%}
     -- A run that takes everything again has nothing to tell apart.
     {%- for table in landed_tables() %}{% do source('landing', table) %}{% endfor %}

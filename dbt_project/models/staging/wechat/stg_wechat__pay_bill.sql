@@ -20,6 +20,7 @@ renamed as (
         settled_amount_fen,
         coupon_fen,
         coalesce(refund_requested_fen, refund_amount_fen) as refund_fen,
+        coalesce(refund_amount_fen, refund_requested_fen) as refunded_fen,
         fee_milli_fen,
         ---------- instants
         happened_at,
