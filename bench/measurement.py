@@ -85,6 +85,10 @@ MEASUREMENTS: Mapping[str, Entry] = {
             "speed", "bench.speed", "performance.md",
             "How long does a build take, and does it take longer than the data grows?",
         ),
+        Entry(
+            "wechat", "bench.wechat", "wechat.md",
+            "Does a backfill from WeChat come out whole and true, whatever goes wrong meanwhile?",
+        ),
     )
 }  # fmt: skip
 

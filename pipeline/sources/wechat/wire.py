@@ -35,6 +35,7 @@ class Wire:
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
     _due_at: dict[str, datetime] = field(default_factory=dict, compare=False, repr=False)
     _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
@@ -52,7 +53,7 @@ class Wire:
         return httpx.Client(
             base_url=host,
             transport=self.transport,
-            timeout=TIMEOUT,
+            timeout=self.timeout,
             headers={"User-Agent": "bihuan", "Accept": "application/json"},
             trust_env=host.host not in LOOPBACK,  # a proxy cannot reach this machine's loopback
         )

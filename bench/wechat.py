@@ -1,0 +1,345 @@
+"""Whether a backfill from WeChat comes out whole and true, whatever goes wrong meanwhile.
+
+Forty days of a simulated company are landed twice from the same hosts: once on a good day, once
+under a schedule of every fault that the client has a policy for. What is landed must be the same,
+day by day. The clock is a made-up one: waiting costs nothing.
+"""
+
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from bench.measurement import Asked, Bar, Figures, Measured, Tell, as_texts
+from pipeline.company import Company, load_company
+from pipeline.defs.failures import FIRST_PAUSE_SECONDS, RETRIES
+from pipeline.defs.jobs import ASK_AGAIN_FROM, ASK_AGAIN_SECONDS, ASK_AGAIN_UNTIL
+from pipeline.defs.landing import choose_days, land_days
+from pipeline.errors import BihuanError, NotReadyError
+from pipeline.landed import TABLES
+from pipeline.landing import SHANGHAI, Landing, day_end
+from pipeline.simulation import Options, simulate
+from pipeline.simulation.outages import Outages, Struck, every_fault
+from pipeline.simulation.running import WECHAT_URL
+from pipeline.simulation.wechat_server import WechatServer
+from pipeline.sources import Source, find_connector
+from pipeline.sources.joined import JoinedSource
+from pipeline.sources.wechat.wire import Wire
+
+DAYS = 40
+DEFAULT_SEEDS = 3
+# Few orders: what is measured are days and calls, not rows.
+ORDERS = 400
+# The client's own limits, shortened: the slow replies of the schedule outlast them.
+TIMEOUT = httpx.Timeout(5.0, read=1.5)
+# Calls beyond those that a client needs who knows beforehand which will fail.
+OVERHEAD_MOST = 0.20
+# A quota of the day holds a table up until the next; in so many days every fault is past.
+DAYS_OF_PATIENCE = 40
+# What is asked of the moment, and so differs from run to run.
+OF_THE_MOMENT = ("wechat_quota",)
+
+
+class Clock:
+    """A made-up clock that stands still but where somebody waits."""
+
+    def __init__(self, start: datetime) -> None:
+        self.instant = start
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def epoch(self) -> float:
+        return self.instant.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=seconds)
+
+    def wait_for_the_next_asking(self) -> None:
+        """Half an hour on within the hours at which late sources are asked again, else tomorrow."""
+        local = self.instant.astimezone(SHANGHAI) + timedelta(seconds=ASK_AGAIN_SECONDS)
+        if not ASK_AGAIN_FROM <= local.time() < ASK_AGAIN_UNTIL:
+            tomorrow = self.instant.astimezone(SHANGHAI).date() + timedelta(days=1)
+            local = datetime.combine(tomorrow, ASK_AGAIN_FROM, SHANGHAI)
+        self.instant = local.astimezone(UTC)
+
+
+@dataclass
+class Backfill:
+    """What one backfill came to. `outcomes`: fault, then what became of it, then how often."""
+
+    shas: dict[tuple[str, date], str]
+    calls: int
+    rounds: int
+    struck: tuple[Struck, ...] = ()
+    outcomes: Mapping[str, Counter[str]] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+
+    @property
+    def spoilt_calls(self) -> int:
+        return sum(each.calls for each in self.struck)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A backfill under a schedule, held against that of a good day."""
+
+    seed: int
+    missing: int
+    wrong: int
+    calls: int
+    needed: int
+    rounds: int
+    faults: int
+    backfill: Backfill
+
+    @property
+    def overhead(self) -> float:
+        return self.calls / self.needed - 1
+
+
+def measure(asked: Asked, tell: Tell) -> Measured:
+    """Measure as many schedules as asked for, on one simulated company each."""
+    seeds = asked.seeds or DEFAULT_SEEDS
+    compared = [_compare(seed, tell) for seed in range(1, seeds + 1)]
+    return Measured(
+        command=f"bihuan bench wechat --seeds {seeds}",
+        tables=tuple(_tables(compared)),
+        bars=tuple(find_bars(compared)),
+        results={
+            "schedules": [
+                {
+                    "seed": each.seed, "missing_days": each.missing, "wrong_days": each.wrong,
+                    "calls": each.calls, "needed_calls": each.needed,
+                    "overhead": round(each.overhead, 4), "faults": each.faults,
+                    "outcomes": {name: dict(of) for name, of in each.backfill.outcomes.items()},
+                }
+                for each in compared
+            ]
+        },
+        is_whole=seeds >= DEFAULT_SEEDS,
+        remarks=_REMARKS,
+    )  # fmt: skip
+
+
+def _compare(seed: int, tell: Tell) -> Compared:
+    with tempfile.TemporaryDirectory(prefix="bihuan-wechat-") as name:
+        folder = Path(name)
+        summary = simulate(folder / "company", Options(seed=seed, days=DAYS, orders=ORDERS))
+        noon_after = day_end(summary.last_day) + timedelta(hours=12)
+        good = _backfill(folder, "good", Clock(noon_after), None)
+        clock = Clock(noon_after)
+        outages = Outages(seed, clock.epoch)
+        bad = _backfill(folder, "bad", clock, outages)
+    needed = good.calls + bad.spoilt_calls
+    compared = Compared(
+        seed=seed,
+        missing=len(good.shas.keys() - bad.shas.keys()),
+        wrong=sum(bad.shas[key] != sha for key, sha in good.shas.items() if key in bad.shas),
+        calls=bad.calls,
+        needed=needed,
+        rounds=bad.rounds,
+        faults=len(bad.struck),
+        backfill=bad,
+    )
+    tell(
+        f"schedule {seed}: {compared.faults} faults, {compared.calls} calls where {needed} were"
+        f" needed, {compared.missing} days missing, {compared.wrong} wrong"
+    )
+    return compared
+
+
+def _backfill(folder: Path, name: str, clock: Clock, outages: Outages | None) -> Backfill:
+    """Land every WeChat table of every day, asking again as the product's own schedule does."""
+    counting = outages or Outages(0, clock.epoch, calls_per_fault=0)
+    server = WechatServer(
+        folder / "company" / "systems" / "wechat", now=clock.epoch, outages=counting
+    )
+    counting.revoke = server.platform.revoke_tokens
+    with server, _environment(WECHAT_URL, server.address):
+        company = load_company(folder / "company", data=folder / name)
+        landing = Landing(company.data / "landing", hash_key=company.hash_key)
+        wire = Wire(sleep=clock.sleep, now=clock.now, timeout=TIMEOUT)
+        sources = {table: _open(table, company, wire) for table in _tables_of(company)}
+        outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        told: list[str] = []
+        until = clock.instant + timedelta(days=DAYS_OF_PATIENCE)
+        rounds = 0
+        while (behind := _behind(company, landing, sources)) and clock.instant < until:
+            rounds += 1
+            for table in behind:
+                _land(sources[table], company, landing, clock, counting, outcomes, told)
+            clock.wait_for_the_next_asking()
+        shas = {(batch.table, batch.day): batch.sha256 for batch in landing.batches()}
+    return Backfill(
+        shas, counting.calls_count, rounds, tuple(counting.struck), outcomes, tuple(told)
+    )
+
+
+def _land(
+    source: Source,
+    company: Company,
+    landing: Landing,
+    clock: Clock,
+    outages: Outages,
+    outcomes: defaultdict[str, Counter[str]],
+    told: list[str],
+) -> None:
+    """One run's landing of a table, with the retries that its step has."""
+    days = [
+        company.first_day + timedelta(days=number)
+        for number in range((company.last_day - company.first_day).days + 1)  # type: ignore[operator]
+    ]
+    for tried in range(RETRIES + 1):
+        struck_before = len(outages.struck)
+        error: BihuanError | None = None
+        try:
+            chosen = choose_days(
+                source, landing, days, first_day=company.first_day, trailing_days=0, catch_up=True
+            )
+            for _ in land_days(source, landing, chosen):
+                pass
+        except BihuanError as raised:
+            error = raised
+            told.append(str(error))
+        _note(outages.struck[struck_before:], error, outcomes)
+        if error is None or not error.can_retry or isinstance(error, NotReadyError):
+            return
+        clock.sleep(FIRST_PAUSE_SECONDS * 2**tried)
+
+
+def _note(
+    struck: Sequence[Struck],
+    error: BihuanError | None,
+    outcomes: defaultdict[str, Counter[str]],
+) -> None:
+    """What became of the faults of one landing: the last one ended it, if anything did."""
+    for number, each in enumerate(struck, start=1):
+        is_the_end = error is not None and number == len(struck)
+        outcomes[each.fault][type(error).__name__ if is_the_end else "overcome"] += 1
+
+
+def _tables_of(company: Company) -> list[str]:
+    return [
+        name
+        for name, settings in company.sources.tables.items()
+        if settings.connector in WECHAT_CONNECTORS and name not in OF_THE_MOMENT
+    ]
+
+
+WECHAT_CONNECTORS = (
+    "wechat_miniprogram", "wechat_official_account", "wechat_orders", "wechat_pay",
+)  # fmt: skip
+
+
+def _open(table: str, company: Company, wire: Wire) -> Source:
+    """The source of a table as the product opens it, but on this line and clock."""
+    settings = company.sources.tables[table]
+    connector = find_connector(table, settings)
+    sources = [
+        connector(  # type: ignore[call-arg]
+            TABLES[table],
+            settings.model_copy(update={"connections": (name,)}),
+            company.sources.connections[name],
+            company,
+            wire=wire,
+        )
+        for name in settings.connections
+    ]
+    return sources[0] if len(sources) == 1 else JoinedSource(TABLES[table], sources)
+
+
+def _behind(company: Company, landing: Landing, sources: Mapping[str, Source]) -> list[str]:
+    assert company.last_day is not None
+    landed = landing.watermarks()
+    return [
+        table
+        for table in sources
+        if table not in landed or landed[table].complete_until < day_end(company.last_day)
+    ]
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def find_bars(compared: Sequence[Compared]) -> Iterator[Bar]:
+    """What must hold of every schedule, and of all together."""
+    for each in compared:
+        name = f"schedule {each.seed}"
+        yield Bar(f"{name}: no day is missing", not each.missing, f"{each.missing} missing")
+        yield Bar(f"{name}: no day is wrong", not each.wrong, f"{each.wrong} differ")
+        yield Bar(
+            f"{name}: at most {OVERHEAD_MOST:.0%} more calls than needed",
+            each.overhead <= OVERHEAD_MOST,
+            f"{each.calls:,} calls, {each.needed:,} needed, {each.overhead:+.1%}",
+        )
+    dealt = {fault for each in compared for fault in each.backfill.outcomes}
+    never = [fault.name for fault in every_fault() if fault.name not in dealt]
+    yield Bar("every fault of the schedule was met", not never, ", ".join(never) or "all were")
+    telling = [text for each in compared for text in each.backfill.told if _tells_a_secret(text)]
+    yield Bar("no error text bears a token", not telling, f"{len(telling)} of them do")
+
+
+def _tells_a_secret(text: str) -> bool:
+    """Tokens of the simulated hosts begin so."""
+    return "access_token=" in text or "80_" in text
+
+
+def _tables(compared: Sequence[Compared]) -> Iterator[Figures]:
+    yield Figures(
+        "Schedules",
+        ("schedule", "faults", "calls", "needed", "more", "runs", "days missing", "days wrong"),
+        as_texts([
+            (
+                each.seed, each.faults, f"{each.calls:,}", f"{each.needed:,}",
+                f"{each.overhead:+.1%}", each.rounds, each.missing, each.wrong,
+            )
+            for each in compared
+        ]),
+    )  # fmt: skip
+    outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    calls: Counter[str] = Counter()
+    for each in compared:
+        for fault, of in each.backfill.outcomes.items():
+            outcomes[fault] += of
+        for struck in each.backfill.struck:
+            calls[struck.fault] += struck.calls
+    yield Figures(
+        "What went wrong, and what came of it",
+        ("fault", "times", "calls spoilt", "overcome at once", "ended a landing, as"),
+        as_texts([
+            (
+                fault, of.total(), calls[fault], of["overcome"],
+                ", ".join(f"{name} {n}" for name, n in sorted(of.items()) if name != "overcome"),
+            )
+            for fault, of in sorted(outcomes.items())
+        ]),
+    )  # fmt: skip
+
+
+_REMARKS = (
+    f"A simulated company of {DAYS} days is landed from simulated hosts over HTTP on this machine:"
+    " every mini-program and service-account figure, the order list, trade bill and fund flow. One"
+    " call in eight meets a fault of the schedule; some go on for a minute, half an hour or until"
+    " midnight. Clock and waiting are made up, so a day's wait takes no time.",
+    "*Overcome at once* means that the landing went on: the call was tried again, the token"
+    " renewed, the minute waited out. A landing that ended is told to a person with the error's"
+    " class and what to do, and what is missing is asked for again by a later run. *Needed* are the"
+    " calls of the same backfill on a good day, and one more for each that was spoilt.",
+)
