@@ -61,13 +61,16 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.instant += timedelta(seconds=seconds)
 
-    def wait_for_the_next_asking(self) -> None:
-        """Half an hour on within the hours at which late sources are asked again, else tomorrow."""
+    def wait_for_the_next_asking(self) -> bool:
+        """Half an hour on within the hours at which late sources are asked again, else tomorrow;
+        return whether it is tomorrow."""
         local = self.instant.astimezone(SHANGHAI) + timedelta(seconds=ASK_AGAIN_SECONDS)
-        if not ASK_AGAIN_FROM <= local.time() < ASK_AGAIN_UNTIL:
+        is_over = not ASK_AGAIN_FROM <= local.time() < ASK_AGAIN_UNTIL
+        if is_over:
             tomorrow = self.instant.astimezone(SHANGHAI).date() + timedelta(days=1)
             local = datetime.combine(tomorrow, ASK_AGAIN_FROM, SHANGHAI)
         self.instant = local.astimezone(UTC)
+        return is_over
 
 
 @dataclass
@@ -157,7 +160,7 @@ def _compare(seed: int, tell: Tell) -> Compared:
 
 def _backfill(folder: Path, name: str, clock: Clock, outages: Outages | None) -> Backfill:
     """Land every WeChat table of every day, asking again as the product's own schedule does."""
-    counting = outages or Outages(0, clock.epoch, calls_per_fault=0)
+    counting = outages or Outages(0, clock.epoch, is_on=False)
     server = WechatServer(
         folder / "company" / "systems" / "wechat", now=clock.epoch, outages=counting
     )
@@ -170,12 +173,21 @@ def _backfill(folder: Path, name: str, clock: Clock, outages: Outages | None) ->
         outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         told: list[str] = []
         until = clock.instant + timedelta(days=DAYS_OF_PATIENCE)
-        rounds = 0
+        rounds, is_daily = 0, True
         while (behind := _behind(company, landing, sources)) and clock.instant < until:
             rounds += 1
             for table in behind:
-                _land(sources[table], company, landing, clock, counting, outcomes, told)
-            clock.wait_for_the_next_asking()
+                _land(
+                    sources[table],
+                    company,
+                    landing,
+                    clock,
+                    counting,
+                    outcomes,
+                    told,
+                    asks_again=is_daily,
+                )
+            is_daily = clock.wait_for_the_next_asking()
         shas = {(batch.table, batch.day): batch.sha256 for batch in landing.batches()}
     return Backfill(
         shas, counting.calls_count, rounds, tuple(counting.struck), outcomes, tuple(told)
@@ -190,6 +202,8 @@ def _land(
     outages: Outages,
     outcomes: defaultdict[str, Counter[str]],
     told: list[str],
+    *,
+    asks_again: bool,
 ) -> None:
     """One run's landing of a table, with the retries that its step has."""
     days = [
@@ -201,28 +215,33 @@ def _land(
         error: BihuanError | None = None
         try:
             chosen = choose_days(
-                source, landing, days, first_day=company.first_day, trailing_days=0, catch_up=True
-            )
+                source, landing, days, first_day=company.first_day, trailing_days=0,
+                catch_up=True, asks_again=asks_again,
+            )  # fmt: skip
             for _ in land_days(source, landing, chosen):
                 pass
         except BihuanError as raised:
             error = raised
             told.append(str(error))
-        _note(outages.struck[struck_before:], error, outcomes)
+        _note(outages, struck_before, error, outcomes)
         if error is None or not error.can_retry or isinstance(error, NotReadyError):
             return
         clock.sleep(FIRST_PAUSE_SECONDS * 2**tried)
 
 
 def _note(
-    struck: Sequence[Struck],
+    outages: Outages,
+    before: int,
     error: BihuanError | None,
     outcomes: defaultdict[str, Counter[str]],
 ) -> None:
-    """What became of the faults of one landing: the last one ended it, if anything did."""
-    for number, each in enumerate(struck, start=1):
-        is_the_end = error is not None and number == len(struck)
-        outcomes[each.fault][type(error).__name__ if is_the_end else "overcome"] += 1
+    """What became of the faults of one landing: the latest one ended it, if anything did."""
+    ended_by = outages.latest if error is not None else None
+    for number in range(before, len(outages.struck)):
+        if number != ended_by:
+            outcomes[outages.struck[number].fault]["overcome"] += 1
+    if ended_by is not None:
+        outcomes[outages.struck[ended_by].fault][type(error).__name__] += 1
 
 
 def _tables_of(company: Company) -> list[str]:

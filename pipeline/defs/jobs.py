@@ -95,7 +95,7 @@ def defs() -> dg.Definitions:
         context.log.info(f"asked again: {', '.join(behind)}")
         return dg.RunRequest(
             partition_key=yesterday.isoformat(),
-            run_config=landing_config(tables, catch_up=True),
+            run_config=landing_config(tables, catch_up=True, asks_again=False),
         )
 
     return dg.Definitions(

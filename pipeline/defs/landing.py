@@ -41,6 +41,10 @@ class LandDays(dg.Config):
         description="Land only the days, up to the last one asked for, that are missing,"
         " incomplete or changed at the source since they were landed.",
     )
+    asks_again: bool = Field(
+        default=True,
+        description="With catch_up: also ask for the days that their source may have changed.",
+    )
 
 
 def landing_asset(
@@ -76,6 +80,7 @@ def landing_asset(
                 first_day=loaded.first_day,
                 trailing_days=settings.trailing_days,
                 catch_up=config.catch_up,
+                asks_again=config.asks_again,
             )
             before = {batch.day: batch.batch_id for batch in landing.batches(table.name)}
             batches: list[Batch] = []
@@ -138,10 +143,12 @@ def choose_days(
     first_day: date,
     trailing_days: int,
     catch_up: bool,
+    asks_again: bool = True,
 ) -> list[date]:
     """The days to land, in order: those asked for, or those of the past that need it.
 
-    `trailing_days` before each of them are landed again: some systems finish a day late.
+    `trailing_days` before each of them are landed again: some systems finish a day late. Without
+    `asks_again`, days that are landed are left alone: they were asked for a short while ago.
     """
     if not catch_up:
         return _with_trailing(set(asked), first_day, trailing_days)
@@ -151,6 +158,8 @@ def choose_days(
         day for day in span
         if day not in landed or landed[day].complete_until < day_end(day)
     }  # fmt: skip
+    if not asks_again:
+        return sorted(missing)
     changed = source.changed_days(
         _seen_until(source, landing, landed.values()),
         {day: batch.sha256 for day, batch in landed.items()},

@@ -24,8 +24,11 @@ CALLS_OF_A_BURST = 3
 MINUTE_SECONDS = 60
 # Longer than a client of this schedule is told to wait for a reply.
 SLOW_SECONDS = 2.0
-# One answer in so many is struck.
-CALLS_PER_FAULT = 8
+# One answer in so many is struck, by path: where few calls are made more often, so that each fault
+# comes to pass.
+CALLS_PER_FAULT = {
+    "/cgi-bin/": 3, "/datacube/": 12, "/wxa/sec/order/": 5, "/v3/bill/": 6, "/v3/billdownload/": 8,
+}  # fmt: skip
 CLOCK_SKEW_SECONDS = 400
 
 
@@ -64,14 +67,15 @@ class Struck:
 class Outages:
     """The schedule: faults dealt in an order that follows from the seed, each about as often.
 
-    One call in `calls_per_fault` is struck, none where it is 0: then calls are only counted.
-    `revoke` ends the tokens that were given out, as an owner does who renews his secret.
+    Without `is_on`, calls are only counted. `revoke` ends the tokens that were given out, as an
+    owner does who renews his secret. `latest` is the number of the fault that spoilt a call last.
     """
 
     seed: int
     now: Callable[[], float]
     revoke: Callable[[], None] = lambda: None
-    calls_per_fault: int = CALLS_PER_FAULT
+    is_on: bool = True
+    latest: int | None = None
     calls_count: int = 0
     struck: list[Struck] = field(default_factory=list)
     _open: dict[str, tuple[Fault, int, int]] = field(default_factory=dict)
@@ -79,14 +83,14 @@ class Outages:
 
     def __post_init__(self) -> None:
         self._random = Random(f"outages {self.seed}")
-        self._deck = [*every_fault(), Fault("tokens revoked", (DATACUBE, ORDERS), self._revoke)]
-        self._random.shuffle(self._deck)
+        faults = [*every_fault(), Fault("tokens revoked", (DATACUBE, ORDERS), self._revoke)]
+        self._decks = {path: self._random.sample(faults, len(faults)) for path in CALLS_PER_FAULT}
 
     def answer(self, call: Call, host: Host) -> Answer:
         """The host's answer, or what the fault of the moment makes of it."""
         with self._lock:
             self.calls_count += 1
-            fault = self._fault_of(call) if self.calls_per_fault else None
+            fault = self._fault_of(call) if self.is_on else None
         return fault.answer(call, host) if fault else host(call)
 
     def _fault_of(self, call: Call) -> Fault | None:
@@ -98,14 +102,18 @@ class Outages:
             if not ended and (fault.until is not None or calls < fault.calls):
                 self._open[call.path] = (fault, calls + 1, number)
                 self.struck[number] = replace(begun, calls=calls + 1)
+                self.latest = number
                 return fault
             del self._open[call.path]
-        if self._random.randrange(self.calls_per_fault):
+        host = next((path for path in CALLS_PER_FAULT if call.path.startswith(path)), None)
+        if host is None or self._random.randrange(CALLS_PER_FAULT[host]):
             return None
-        for position, fault in enumerate(self._deck):
+        deck = self._decks[host]
+        for position, fault in enumerate(deck):
             if fault.strikes(call):
-                self._deck.append(self._deck.pop(position))
-                self._open[call.path] = (fault, 1, len(self.struck))
+                deck.append(deck.pop(position))
+                self.latest = len(self.struck)
+                self._open[call.path] = (fault, 1, self.latest)
                 self.struck.append(Struck(fault.name, call.path, _asked(call), self.now()))
                 return fault
         return None
