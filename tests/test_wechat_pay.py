@@ -24,7 +24,8 @@ from pipeline.errors import (
 )
 from pipeline.landed import TABLES
 from pipeline.landing import Control, Extract, Landing, day_end
-from pipeline.sources.wechat.bill import Bill, read_bill, unpack
+from pipeline.sources.wechat.bill import read_bill
+from pipeline.sources.wechat.statement import Statement, unpack
 from tests.wechat_bills import (
     ALL,
     LEGACY,
@@ -380,7 +381,7 @@ def test_a_byte_that_is_changed_never_passes_the_hash() -> None:
             read_whole(spoilt, hashlib.sha1(file).hexdigest())
 
 
-def read_whole(file: bytes, sha1: str) -> Bill:
+def read_whole(file: bytes, sha1: str) -> Statement:
     return read_bill(unpack(file, sha1, name=NAME), name=NAME)
 
 
@@ -531,8 +532,8 @@ def test_the_probe_proves_keys_and_permission(company: Company) -> None:
     ):
         platform = Platform([zipped(bill())], refusals=refusals)
         told = source(company, "pay_bill", platform.line()).probe()
-        assert (
-            told == f"https://pay.test answers merchant 1900000109; the bill of 2026-10-03 {state}"
+        assert told == (
+            f"https://pay.test answers merchant 1900000109; the trade bill of 2026-10-03 {state}"
         )
         assert paths(platform) == [ASK]
     refusing = Platform([], refusals=[(401, "SIGN_ERROR")])

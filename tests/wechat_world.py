@@ -12,14 +12,19 @@ import httpx
 from pipeline.company import Company, load_company
 from pipeline.landed import TABLES
 from pipeline.sources import Source
-from pipeline.sources.wechat import MiniProgramVisits, OrderList, TradeBills
+from pipeline.sources.wechat import MerchantBills, MiniProgramVisits, OrderList
 from pipeline.sources.wechat.wire import Wire
 
 APP_ID = "wx5a1e0000000001"
 APP_SECRET = "0123456789abcdef-app-secret"
 DAY = date(2026, 10, 3)
 NOON_AFTER = datetime(2026, 10, 4, 7, 0, tzinfo=UTC)  # 15:00 in Beijing
-CONNECTORS = {"mp_daily": MiniProgramVisits, "mp_orders": OrderList, "pay_bill": TradeBills}
+CONNECTORS = {
+    "mp_daily": MiniProgramVisits,
+    "mp_orders": OrderList,
+    "pay_bill": MerchantBills,
+    "pay_fund_flow": MerchantBills,
+}
 
 SOURCES = """
 connections:
@@ -37,6 +42,7 @@ tables:
   mp_daily: {{connector: wechat_miniprogram, connection: mini_program{trailing}}}
   mp_orders: {{connector: wechat_orders, connection: mini_program{trailing}}}
   pay_bill: {{connector: wechat_pay, connection: merchant{trailing}}}
+  pay_fund_flow: {{connector: wechat_pay, connection: merchant{trailing}}}
 """
 
 

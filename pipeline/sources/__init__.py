@@ -21,7 +21,7 @@ CONNECTORS = {
     "sql": "pipeline.sources.sql:SqlSource",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramVisits",
     "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
-    "wechat_pay": "pipeline.sources.wechat.pay:TradeBills",
+    "wechat_pay": "pipeline.sources.wechat.pay:MerchantBills",
 }
 
 
