@@ -15,6 +15,8 @@ class Call:
     target: str
     headers: Mapping[str, str]
     body: bytes = b""
+    clock_offset_seconds: int = 0
+    """How far the clock of the host that signs the reply is off while it answers."""
 
     @property
     def path(self) -> str:
