@@ -146,9 +146,8 @@ class MerchantDesk:
             return _refuse(400, "PARAM_ERROR", f"{name}不支持")
         if call.query.get("tar_type", "GZIP") != "GZIP":
             return _refuse(400, "PARAM_ERROR", "tar_type不支持")
-        try:
-            day = date.fromisoformat(call.query.get("bill_date", ""))
-        except ValueError:
+        day = _day(call.query.get("bill_date", ""))
+        if day is None:
             return _refuse(400, "PARAM_ERROR", "账单日期格式有误")
         if call.path == FUND_FLOW and self._is_too_often(merchant):
             return _refuse(429, "FREQUENCY_LIMITED", "频率超限")
@@ -258,6 +257,15 @@ def _said(call: Call) -> dict[str, str]:
     """What the Authorization header says; empty where it is of another scheme."""
     scheme, _, told = call.headers.get("Authorization", "").partition(" ")
     return dict(_PAIR.findall(told)) if scheme == SCHEME else {}
+
+
+def _day(written: str) -> date | None:
+    """A day as yyyy-MM-dd, and in no other form."""
+    try:
+        day = date.fromisoformat(written)
+    except ValueError:
+        return None
+    return day if day.isoformat() == written else None
 
 
 def _refuse(status: int, code: str, message: str) -> Answer:
