@@ -16,12 +16,13 @@ from pipeline.company import Company, load_company
 from pipeline.errors import (
     NotReadyError,
     PermanentSourceError,
+    SourceError,
 )
 from pipeline.landed import TABLES
 from pipeline.landing import Extract, Landing
-from pipeline.simulation.http_call import Call
+from pipeline.simulation.http_call import Answer, Call
 from pipeline.simulation.merchant_desk import Habits, MerchantDesk
-from pipeline.simulation.outages import every_fault
+from pipeline.simulation.outages import PAY, Fault, every_fault
 from pipeline.simulation.trade_bill import BillStyle
 from pipeline.simulation.wechat_books import MERCHANT_ID
 from pipeline.sources.joined import JoinedSource
@@ -388,3 +389,46 @@ def ask(company: Company, desk: MerchantDesk, target: str) -> dict[str, Any]:
 def download(company: Company, desk: MerchantDesk, target: str) -> bytes:
     told = ask(company, desk, target)
     return call(company, desk, told["download_url"].removeprefix(desk.address)).content
+
+
+FAULTS_OF_BILLS = [
+    fault for fault in every_fault() if any(path.startswith(PAY) for path in fault.paths)
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_BILLS, ids=[fault.name for fault in FAULTS_OF_BILLS])
+def test_whatever_goes_wrong_a_day_is_an_error_or_the_right_rows(
+    company: Company, fault: Fault
+) -> None:
+    desk = open_desk()
+    line = line_to(desk)
+    struck: list[str] = []
+
+    def host(asked: Call) -> Answer:
+        return desk.answer(asked) or pytest.fail("no such path")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = Call(request.method, request.url.raw_path.decode(), request.headers)
+        is_struck = fault.strikes(asked) and len(struck) < fault.calls
+        struck.extend([asked.path] * is_struck)
+        replied = fault.answer(asked, host) if is_struck else host(asked)
+        if replied.hangs_up_after is not None or replied.declared_length is not None:
+            raise httpx.RemoteProtocolError("peer closed")
+        if replied.waits_seconds:
+            raise httpx.ReadTimeout("slow")
+        stream = httpx.ByteStream(replied.body)
+        return httpx.Response(replied.status, stream=stream, headers=dict(replied.headers))
+
+    line.answer = answer
+    bills = bills_of(company, line, "pay_fund_flow")
+    try:
+        extract = next(bills.extract([DAY]))
+    except SourceError as error:
+        assert error.can_retry == isinstance(error, NotReadyError), error  # noqa: PT017
+        extract = next(bills.extract([DAY]))
+    assert struck
+    assert extract.rows.equals(fetch(company, open_desk(), "pay_fund_flow").rows)
+
+
+def test_every_way_in_which_the_platform_fails_is_tried() -> None:
+    assert len(FAULTS_OF_BILLS) >= 19

@@ -51,8 +51,9 @@ class BillArchive:
         digest = hashlib.sha256(text).hexdigest()
         if next(self.folder.glob(f"{day}.{kind}.{digest}.*"), None) is not None:
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A name that `find` does not look for, until all of it is on disk.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # A name that `find` does not look for, until all of it is on disk; mkstemp lets only the
+        # owner read.
         handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
         try:
             with os.fdopen(handle, "wb") as writing:
