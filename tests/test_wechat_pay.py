@@ -319,6 +319,17 @@ def test_a_day_without_trade_is_an_empty_day(company: Company) -> None:
     assert fetch(company, Platform([zipped(none)])).rows.num_rows == 0
 
 
+def test_no_bill_before_ten_is_not_yet_a_day_without_trade(company: Company) -> None:
+    line = Platform([], refusals=[(400, "NO_STATEMENT_EXIST")] * 2).line()
+    line.now = datetime(2026, 10, 4, 1, 59, 59, tzinfo=UTC)
+    with pytest.raises(NotReadyError, match="too early") as caught:
+        next(source(company, "pay_bill", line).extract([DAY]))
+    assert "10:00" in caught.value.next_step
+    assert not (company.data / "bills").exists()
+    line.now += timedelta(seconds=1)
+    assert next(source(company, "pay_bill", line).extract([DAY])).rows.num_rows == 0
+
+
 def test_a_bill_that_is_being_built_is_not_ready(company: Company) -> None:
     platform = Platform([], refusals=[(400, "STATEMENT_CREATING")])
     error = failure(company, platform)

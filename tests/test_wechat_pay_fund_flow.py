@@ -63,7 +63,7 @@ def test_a_fund_flow_lands_as_income_and_expense(company: Company, tmp_path: Pat
 
 
 def test_the_applicant_lands_nowhere(company: Company, tmp_path: Path) -> None:
-    broken = [FLOW_ROWS[0] | {"收支金额(元)": "95.001"}, FLOW_ROWS[1] | {"备注": "a,`b"}]
+    broken = [FLOW_ROWS[0] | {"收支金额(元)": "95.001"}, FLOW_ROWS[1] | {"业务名称": "a,`b"}]
     text = flow([*broken, FLOW_ROWS[2]])
     assert text.decode().count(APPLICANT) == 3
     extract = next(source(company, "pay_fund_flow", Platform([zipped(text)]).line()).extract([DAY]))

@@ -134,7 +134,12 @@ class MerchantBills:
             return self._require_archived(day)
         try:
             address = self._find(line, day)
-        except NoStatementError:
+        except NoStatementError as error:
+            if day > self.last_day():
+                raise NotReadyError(
+                    f"{error.message}; too early to be a day without trade",
+                    next_step=f"run again after {READY_AT:%H:%M} Beijing of the day after it",
+                ) from error
             self._archive.keep_empty(day, self._kind.archive_name)
             return EMPTY
         except RequestRefusedError:
