@@ -225,7 +225,7 @@ def test_bills_of_two_merchants_are_one_day_even_where_one_has_no_trade(
     assert {row["mch_id"] for row in rows_of(alone)} == {MERCHANT_ID}
     landing = Landing(tmp_path / "landing", hash_key=b"k" * 16)
     batches = list(landing.land_all(TABLES["pay_bill"], [both, alone], connector="wechat_pay"))
-    assert [batch.rows for batch in batches] == [2, len(ROWS)]
+    assert [(batch.rows, batch.repeated) for batch in batches] == [(2, 0), (len(ROWS), 0)]
     assert batches[0].sums["order_amount_fen"] == 10_000
 
 
