@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-from pipeline.company import Company
+from pipeline.company import Company, load_company
 from pipeline.errors import (
     BrokenContentError,
     ConfigurationError,
@@ -24,7 +24,8 @@ from pipeline.errors import (
 )
 from pipeline.landed import TABLES
 from pipeline.landing import Control, Extract, Landing, day_end
-from pipeline.sources.wechat.bill import Bill, read_bill, unpack
+from pipeline.sources.wechat.bill import read_bill
+from pipeline.sources.wechat.statement import Statement, unpack
 from tests.wechat_bills import (
     ALL,
     LEGACY,
@@ -115,6 +116,40 @@ def test_the_bill_is_asked_for_and_fetched_under_the_address_given(company: Comp
     assert downloaded.url.raw_path == b"/v3/billdownload/file?token=a%2Bb-c_d&tartype=gzip"
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [("pay_bill", "bill_type", "REFUND"), ("pay_fund_flow", "account_type", "OPERATION")],
+)
+def test_sources_yml_chooses_the_kind_of_bill(
+    company: Company, table: str, key: str, value: str
+) -> None:
+    platform = Platform([], refusals=[(400, "NO_STATEMENT_EXIST")])
+    settings = company.sources.tables[table].model_copy(update={key: value})
+    company.sources.tables[table] = settings
+    next(source(company, table, platform.line()).extract([DAY]))
+    (asked,) = platform._line.asked
+    assert asked.url.params[key] == value
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("pay_bill: {connector: wechat_pay, account_type: FEES,", "'wechat_pay' does not read"),
+        ("pay_fund_flow: {connector: wechat_pay, bill_type: ALL,", "'wechat_pay' does not read"),
+        ("pay_bill: {connector: wechat_pay, bill_type: HALF,", "bill_type"),
+    ],
+)
+def test_a_kind_that_the_table_has_not_is_a_mistake_of_sources_yml(
+    company: Company, tmp_path: Path, written: str, told: str
+) -> None:
+    sources = tmp_path / "sources.yml"
+    line = written.partition("wechat_pay,")[0] + "wechat_pay,"
+    sources.write_text(sources.read_text().replace(line, written))
+    with pytest.raises(ConfigurationError) as caught:
+        load_company(tmp_path, environment={})
+    assert told in str(caught.value)
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("bom", [True, False])
 def test_byte_order_mark_and_line_ends_do_not_matter(newline: str, bom: bool) -> None:
@@ -151,6 +186,38 @@ def test_the_legacy_layout_of_24_columns_and_its_wide_colons_are_read() -> None:
     assert row["happened_at"] == datetime(2026, 10, 3, 8, 33, 45, tzinfo=UTC)
     assert (row["order_amount_fen"], row["settled_amount_fen"]) == (10_000, None)
     assert (row["coupon_fen"], row["fee_milli_fen"]) == (500, 0)
+
+
+def test_the_legacy_refund_layout_of_26_columns_is_read() -> None:
+    header = [*LEGACY[:14], "退款申请时间", "退款成功时间", *LEGACY[14:]]
+    assert len(header) == 26
+    late = REFUNDED | {"交易时间": "2026-09-24 16:16:25", "退款申请时间": "2026-10-03 14:33:21"}
+    totals = ["1", "0.00", "9.50", "0.00", "-0.06"]
+    text = bill([late], totals, header=header, summary=LEGACY_SUMMARY)
+    (row,) = read_bill(text, name=NAME).rows
+    assert row["happened_at"] == datetime(2026, 10, 3, 6, 33, 21, tzinfo=UTC)
+    assert (row["refund_amount_fen"], row["refund_requested_fen"]) == (950, None)
+
+
+def test_a_summary_of_four_columns_ties_what_it_has() -> None:
+    short = ["总交易单数", "应结订单总金额", "手续费总金额", "订单总金额"]
+    totals = ["1", "95.00", "0.57000", "100.00"]
+    read = read_bill(bill([PAYMENT], totals, header=SUCCESS, summary=short), name=NAME)
+    assert read.control == Control(
+        rows=1, sums={"order_amount_fen": 10_000, "settled_amount_fen": 9_500}
+    )
+    with pytest.raises(BrokenContentError, match=r"declares 手续费 0\.58000"):
+        read_bill(
+            bill([PAYMENT], [*totals[:2], "0.58000", "100.00"], header=SUCCESS, summary=short),
+            name=NAME,
+        )
+
+
+@pytest.mark.parametrize("words", ["大份\\ ", r"a\ b\nc", "`a`b", " a, b "])
+def test_the_merchants_words_stay_as_the_bill_escapes_them(words: str) -> None:
+    text = bill([REFUNDED, PAYMENT | {"商品名称": words, "商户数据包": words}])
+    row = read_bill(text, name=NAME).rows[1]
+    assert (row["description"], row["attach"]) == (words, words)
 
 
 def test_columns_are_found_by_name_whatever_their_order() -> None:
@@ -250,6 +317,17 @@ def test_a_day_without_trade_is_an_empty_day(company: Company) -> None:
     assert paths(platform) == [ASK]
     none = bill([], ["0", "0.00", "0.00", "0.00", "0.00000", "0.00", "0.00"])
     assert fetch(company, Platform([zipped(none)])).rows.num_rows == 0
+
+
+def test_no_bill_before_ten_is_not_yet_a_day_without_trade(company: Company) -> None:
+    line = Platform([], refusals=[(400, "NO_STATEMENT_EXIST")] * 2).line()
+    line.now = datetime(2026, 10, 4, 1, 59, 59, tzinfo=UTC)
+    with pytest.raises(NotReadyError, match="too early") as caught:
+        next(source(company, "pay_bill", line).extract([DAY]))
+    assert "10:00" in caught.value.next_step
+    assert not (company.data / "bills").exists()
+    line.now += timedelta(seconds=1)
+    assert next(source(company, "pay_bill", line).extract([DAY])).rows.num_rows == 0
 
 
 def test_a_bill_that_is_being_built_is_not_ready(company: Company) -> None:
@@ -380,7 +458,7 @@ def test_a_byte_that_is_changed_never_passes_the_hash() -> None:
             read_whole(spoilt, hashlib.sha1(file).hexdigest())
 
 
-def read_whole(file: bytes, sha1: str) -> Bill:
+def read_whole(file: bytes, sha1: str) -> Statement:
     return read_bill(unpack(file, sha1, name=NAME), name=NAME)
 
 
@@ -420,6 +498,14 @@ def test_a_reply_that_is_not_proven_is_refused(
     assert DOWNLOAD not in paths(platform)
 
 
+def test_a_probe_is_not_believed_and_the_genuine_reply_after_it_is(company: Company) -> None:
+    probes = [with_a_probe]
+    platform = Platform([zipped(bill())])
+    platform.change = lambda response: probes.pop()(response) if probes else response
+    assert fetch(company, platform).rows.num_rows == 2
+    assert paths(platform) == [ASK, ASK, DOWNLOAD]
+
+
 def test_an_empty_day_that_a_stranger_signed_is_not_believed(company: Company) -> None:
     platform = Platform([], refusals=[(400, "NO_STATEMENT_EXIST")] * 9, signer="stranger")
     assert isinstance(failure(company, platform), BrokenContentError)
@@ -429,9 +515,7 @@ def test_a_clock_that_is_off_by_less_is_tolerated(company: Company) -> None:
     assert fetch(company, Platform([zipped(bill())], clock_offset=299)).rows.num_rows == 2
 
 
-def test_a_platform_certificate_serves_as_well_as_a_public_key(
-    company: Company, tmp_path: Path
-) -> None:
+def write_certificate(folder: Path, until: datetime) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
     certificate = (
         x509.CertificateBuilder()
@@ -439,13 +523,22 @@ def test_a_platform_certificate_serves_as_well_as_a_public_key(
         .issuer_name(name)
         .public_key(key_of("platform").public_key())
         .serial_number(0x7777)
-        .not_valid_before(NOON_AFTER)
-        .not_valid_after(NOON_AFTER + timedelta(days=1))
+        .not_valid_before(until - timedelta(days=1))
+        .not_valid_after(until)
         .sign(key_of("platform"), hashes.SHA256())
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (tmp_path / "platform_key.pem").write_bytes(pem)
+    (folder / "platform_key.pem").write_bytes(pem)
+
+
+def test_a_platform_certificate_serves_until_it_ends(company: Company, tmp_path: Path) -> None:
+    write_certificate(tmp_path, NOON_AFTER + timedelta(seconds=1))
     assert fetch(company, Platform([zipped(bill())])).rows.num_rows == 2
+    write_certificate(tmp_path, NOON_AFTER)
+    error = failure(company, Platform([zipped(bill())]))
+    assert isinstance(error, PermanentSourceError)
+    assert "ended on 2026-10-04" in error.message
+    assert "download the current one" in error.next_step
 
 
 @pytest.mark.parametrize(
@@ -531,8 +624,8 @@ def test_the_probe_proves_keys_and_permission(company: Company) -> None:
     ):
         platform = Platform([zipped(bill())], refusals=refusals)
         told = source(company, "pay_bill", platform.line()).probe()
-        assert (
-            told == f"https://pay.test answers merchant 1900000109; the bill of 2026-10-03 {state}"
+        assert told == (
+            f"https://pay.test answers merchant 1900000109; the trade bill of 2026-10-03 {state}"
         )
         assert paths(platform) == [ASK]
     refusing = Platform([], refusals=[(401, "SIGN_ERROR")])

@@ -41,6 +41,7 @@ tables:
   wechat_quota: {{connector: wechat_quota, connection: mini_program}}
   mp_orders: {{connector: wechat_orders, connection: mini_program{trailing}}}
   pay_bill: {{connector: wechat_pay, connection: merchant{trailing}}}
+  pay_fund_flow: {{connector: wechat_pay, connection: merchant{trailing}}}
 """
 FIGURES_OF = {
     "wechat_miniprogram": ("mini_program", miniprogram.FIGURES),

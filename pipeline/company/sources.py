@@ -4,8 +4,8 @@ Says only what may be written there; reading the systems is the concern of `pipe
 """
 
 import codecs
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,8 @@ class TableSource(Settings):
     columns: dict[str, ColumnSource] = Field(default_factory=dict)
     interface_actors: tuple[str, ...] = ()
     trailing_days: int = Field(default=0, ge=0)
+    bill_type: Literal["ALL", "SUCCESS", "REFUND"] = "ALL"
+    account_type: Literal["BASIC", "OPERATION", "FEES"] = "BASIC"
 
     @property
     def connection(self) -> str:
@@ -107,6 +109,12 @@ class Connector:
     connection_takes: tuple[str, ...] = ()
     table_needs: tuple[str, ...] = ()
     table_takes: tuple[str, ...] = ()
+    own_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys that it reads for one of its tables only."""
+
+    def takes(self, table: str) -> tuple[str, ...]:
+        """The optional keys of one table."""
+        return (*COMMON_KEYS, *self.table_takes, *self.own_keys.get(table, ()))
 
 
 EVERY_TABLE = tuple(TABLES)
@@ -153,11 +161,12 @@ CONNECTORS: dict[str, Connector] = {
         connection_takes=("base_url",),
     ),
     "wechat_pay": Connector(
-        tables=("pay_bill",),
+        tables=("pay_bill", "pay_fund_flow"),
         connection_needs=(
             "merchant_id", "certificate_serial", "private_key_path", "platform_keys",
         ),
         connection_takes=("base_url",),
+        own_keys={"pay_bill": ("bill_type",), "pay_fund_flow": ("account_type",)},
     ),
 }  # fmt: skip
 
@@ -190,7 +199,7 @@ def _check_table(landed: LandedTable, table: TableSource, document: Document) ->
         yield document.mistake((*path, "connector"), problem + ", ".join(able))
         return
     yield from _check_keys(
-        path, table, connector.table_needs, (*COMMON_KEYS, *connector.table_takes),
+        path, table, connector.table_needs, connector.takes(landed.name),
         table.connector, document,
     )  # fmt: skip
     if table.encoding is not None and not _is_encoding(table.encoding):

@@ -17,6 +17,8 @@ class Call:
     headers: Mapping[str, str]
     body: bytes = b""
     address: str = "127.0.0.1"
+    clock_offset_seconds: int = 0
+    """How far the clock of the host that signs the reply is off while it answers."""
 
     @property
     def path(self) -> str:

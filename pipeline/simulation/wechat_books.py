@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.landing import business_day
-from pipeline.simulation.cases import Case, Payment
+from pipeline.simulation.cases import Case, Payment, Refund
 from pipeline.simulation.events import Event
 from pipeline.simulation.jsonlines import read_lines, write_lines
 from pipeline.simulation.people import (
@@ -34,6 +34,7 @@ PLATFORM_KEY_ID = "PUB_KEY_ID_0119000001092026100100000001"
 TRADE_TYPES = {
     "mini_program": "JSAPI", "h5": "JSAPI", "mobile_site": "MWEB", "app": "APP", "pc": "NATIVE",
 }  # fmt: skip
+REFUNDS_PER_SLOW_ONE = 8
 GOODS = ("手冲咖啡壶", "陶瓷马克杯,双只装", "挂耳咖啡 10 片", "燕麦奶 1L*6", "咖啡豆 454g")
 
 
@@ -130,9 +131,16 @@ def _bill(world: World) -> list[dict[str, Any]]:
                 rows.append(shared | {
                     "kind": "refund", "at": refund.at.isoformat(), "refund_id": refund.refund_id,
                     "refund_no": refund.refund_no, "requested_fen": refund.fen,
+                    "paid_at": payment.at.isoformat(), "refund_state": _refund_state(refund),
                     "refund_fen": net_fen, "fee_fen": -int(net_fen * 0.006 + 0.5),
                 })  # fmt: skip
     return sorted(rows, key=_without_order)
+
+
+def _refund_state(refund: Refund) -> str:
+    """As it stood when the refund was accepted: some are under way, and no later bill says more."""
+    is_slow = sha256(refund.refund_id.encode()).digest()[0] % REFUNDS_PER_SLOW_ONE == 0
+    return "PROCESSING" if is_slow else "SUCCESS"
 
 
 def _payments(world: World) -> list[tuple[Payment, Case]]:

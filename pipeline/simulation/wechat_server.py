@@ -37,17 +37,17 @@ class WechatServer:
         books = read_books(folder)
         self._outages = outages
         self.robot = Robot(books.account.robot_key, now)
-        desk = MerchantDesk(
+        self.desk = MerchantDesk(
             books=books,
             merchant_key=read_private_key(folder / MERCHANT_KEY).public_key(),
             platform_key=read_private_key(folder / PLATFORM_KEY),
             now=now,
         )
         self.platform = OpenPlatform(books, now, habits or Habits())
-        self._hosts = (self.platform, desk, self.robot)
+        self._hosts = (self.platform, self.desk, self.robot)
         self._server = _Listener(("127.0.0.1", 0), _handler(self.answer))
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
-        desk.address = self.address
+        self.desk.address = self.address
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
 
     def answer(self, call: Call) -> Answer:

@@ -22,7 +22,7 @@ CONNECTORS = {
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",
     "wechat_official_account": "pipeline.sources.wechat.official_account:OfficialAccountFigures",
     "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
-    "wechat_pay": "pipeline.sources.wechat.pay:TradeBills",
+    "wechat_pay": "pipeline.sources.wechat.pay:MerchantBills",
     "wechat_quota": "pipeline.sources.wechat.quota:CallQuotas",
 }
 

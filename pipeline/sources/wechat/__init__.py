@@ -1,4 +1,4 @@
-"""WeChat's own systems: figures, order list, trade bill and quotas, each as landed tables.
+"""WeChat's own systems: figures, order list, bills and quotas, each as landed tables.
 
 Thin clients over httpx. They know the protocols of WeChat and nothing of scheduling or storage.
 """
@@ -6,9 +6,13 @@ Thin clients over httpx. They know the protocols of WeChat and nothing of schedu
 from pipeline.sources.wechat.miniprogram import MiniProgramFigures
 from pipeline.sources.wechat.official_account import OfficialAccountFigures
 from pipeline.sources.wechat.orders import OrderList
-from pipeline.sources.wechat.pay import TradeBills
+from pipeline.sources.wechat.pay import MerchantBills
 from pipeline.sources.wechat.quota import CallQuotas
 
 __all__ = [
-    "CallQuotas", "MiniProgramFigures", "OfficialAccountFigures", "OrderList", "TradeBills",
+    "CallQuotas",
+    "MerchantBills",
+    "MiniProgramFigures",
+    "OfficialAccountFigures",
+    "OrderList",
 ]  # fmt: skip

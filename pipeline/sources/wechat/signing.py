@@ -29,6 +29,21 @@ SIGNATURE_HEADERS = (
 WHERE_KEYS_ARE = "download it again from pay.weixin.qq.com, 账户中心, API安全"
 
 
+RENEW_PLATFORM_KEYS = (
+    "WeChat Pay renews platform certificates before they end: download the current one (or, once"
+    " and for good, the public key with its PUB_KEY_ID) from pay.weixin.qq.com, 账户中心, API安全,"
+    " and add it to platform_keys in sources.yml under its serial"
+)
+
+
+@dataclass(frozen=True)
+class PlatformKey:
+    """One key that WeChat Pay signs with. A certificate ends; a public key does not."""
+
+    public: rsa.RSAPublicKey
+    ends_at: datetime | None = None
+
+
 @dataclass(frozen=True)
 class MerchantKeys:
     """One merchant's private key and the platform's public keys by serial or PUB_KEY_ID."""
@@ -36,7 +51,7 @@ class MerchantKeys:
     merchant_id: str
     certificate_serial: str
     private_key: rsa.RSAPrivateKey
-    platform_keys: Mapping[str, rsa.RSAPublicKey]
+    platform_keys: Mapping[str, PlatformKey]
 
     @classmethod
     def load(cls, connection: Connection) -> "MerchantKeys":
@@ -46,7 +61,8 @@ class MerchantKeys:
             certificate_serial=connection.certificate_serial or "",
             private_key=_load_private_key(connection.private_key_path or Path()),
             platform_keys={
-                serial: _load_public_key(path) for serial, path in connection.platform_keys.items()
+                serial: _load_platform_key(path)
+                for serial, path in connection.platform_keys.items()
             },
         )
 
@@ -87,11 +103,10 @@ class MerchantKeys:
             raise PermanentSourceError(
                 f"{subject}: the reply is signed with platform key '{serial}',"
                 f" platform_keys holds {', '.join(self.platform_keys) or 'none'}",
-                next_step="download that key from pay.weixin.qq.com and add it to platform_keys"
-                " in sources.yml",
+                next_step=RENEW_PLATFORM_KEYS,
             )
         try:
-            key.verify(
+            key.public.verify(
                 base64.b64decode(signature, validate=True),
                 f"{timestamp}\n{nonce}\n".encode() + body + b"\n",
                 padding.PKCS1v15(),
@@ -103,6 +118,12 @@ class MerchantKeys:
                 next_step="run again; if it repeats, the key file of that serial is the wrong one",
             ) from error
         self._require_fresh(timestamp, now, subject)
+        if key.ends_at is not None and now >= key.ends_at:
+            raise PermanentSourceError(
+                f"{subject}: platform certificate '{serial}' ended on {key.ends_at:%Y-%m-%d},"
+                " so what it signs proves nothing any more",
+                next_step=RENEW_PLATFORM_KEYS,
+            )
 
     def _require_fresh(self, timestamp: str, now: datetime, subject: str) -> None:
         offset = now.timestamp() - int(timestamp) if timestamp.isdecimal() else float("inf")
@@ -131,12 +152,14 @@ def _load_private_key(path: Path) -> rsa.RSAPrivateKey:
     return key
 
 
-def _load_public_key(path: Path) -> rsa.RSAPublicKey:
+def _load_platform_key(path: Path) -> PlatformKey:
     """The key of a PEM public key (public-key mode) or of a PEM certificate (certificate mode)."""
-    pem = _read(path, "platform_keys")
+    pem, ends_at = _read(path, "platform_keys"), None
     try:
         if b"BEGIN CERTIFICATE" in pem:
-            key: object = x509.load_pem_x509_certificate(pem).public_key()
+            certificate = x509.load_pem_x509_certificate(pem)
+            key: object = certificate.public_key()
+            ends_at = certificate.not_valid_after_utc
         else:
             key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -149,7 +172,7 @@ def _load_public_key(path: Path) -> rsa.RSAPublicKey:
             f"platform_keys: {path} holds a {type(key).__name__}, allowed: an RSA key",
             next_step=f"pub_key.pem is meant; {WHERE_KEYS_ARE}",
         )
-    return key
+    return PlatformKey(key, ends_at)
 
 
 def _read(path: Path, setting: str) -> bytes:
