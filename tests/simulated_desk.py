@@ -9,6 +9,7 @@ import httpx
 
 from pipeline.simulation.http_call import Call
 from pipeline.simulation.merchant_desk import DeskHabits, Merchant, MerchantDesk
+from pipeline.simulation.service_books import ServiceBooks
 from pipeline.simulation.wechat_books import Account, Books
 from tests.wechat_bills import key_of
 from tests.wechat_world import DAY, Line
@@ -71,7 +72,8 @@ def open_desk(
             account=replace(account, platform_key_id=platform_key_id),
             bill={DAY_BEFORE: BEFORE, DAY: rows},
             orders=[],
-            visits={},
+            sessions={},
+            service=ServiceBooks(0, [], [], [], []),
         ),
         merchant_key=key_of("merchant").public_key(),
         platform_key=key_of("platform"),
