@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Visits:
         return [session for day in days for session in self.by_day.get(day, ())]
 
     def people(self, days: Days) -> set[str]:
-        return {session.person for session in self.sessions(days)}
+        return set().union(*(self._people_by_day.get(day, set()) for day in days))
 
     def newcomers(self, days: Days) -> set[str]:
         """Those who were there for the first time."""
@@ -88,11 +88,17 @@ class Visits:
         return sum(first <= day for first in self._first_days.values())
 
     @cached_property
+    def _people_by_day(self) -> dict[date, set[str]]:
+        return {
+            day: {session.person for session in sessions} for day, sessions in self.by_day.items()
+        }
+
+    @cached_property
     def _first_days(self) -> dict[str, date]:
         first: dict[str, date] = {}
-        for day, sessions in sorted(self.by_day.items()):
-            for session in sessions:
-                first.setdefault(session.person, day)
+        for day, people in sorted(self._people_by_day.items()):
+            for person in people:
+                first.setdefault(person, day)
         return first
 
 
@@ -261,6 +267,7 @@ def _is_shared(session: Session) -> bool:
     return _drawn("shared", f"{session.person} {session.seconds}") % SHARED_EVERY == 0
 
 
+@cache
 def _drawn(about: str, whom: str) -> int:
     """A number that is always the same for one thing about one person."""
     return int.from_bytes(sha256(f"{about} {whom}".encode()).digest()[:4])

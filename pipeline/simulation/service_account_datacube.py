@@ -37,6 +37,12 @@ class ServiceAccountDatacube:
 
     def __init__(self, books: ServiceBooks, calendar: Calendar) -> None:
         self._books = books
+        self._sent_on: dict[date, list[Upstream]] = {}
+        for sent in books.upstream:
+            self._sent_on.setdefault(business_day(sent.at), []).append(sent)
+        self._called_on: dict[date, list[ServerCall]] = {}
+        for called in books.server_calls:
+            self._called_on.setdefault(business_day(called.at), []).append(called)
         self._calendar = calendar
         self._pulled: set[tuple[str, Days]] = set()
         self._lock = Lock()
@@ -116,12 +122,11 @@ class ServiceAccountDatacube:
         return [row for day in days for row in _by_kind(self._sent(Days(day, day)), str(day))]
 
     def _messages_by_hour(self, days: Days) -> Listed:
+        sent = self._sent(days)
         return [
             {"ref_hour": hour * 100} | row
             for hour in range(24)
-            for row in _by_kind(
-                [sent for sent in self._sent(days) if _hour(sent.at) == hour], str(days.first)
-            )
+            for row in _by_kind([each for each in sent if _hour(each.at) == hour], str(days.first))
         ]
 
     def _messages_of(self, period_of: Callable[[date], Days], days: Days) -> Listed:
@@ -140,27 +145,22 @@ class ServiceAccountDatacube:
         return _by_interval(self._sent(period), str(period.first))
 
     def _sent(self, days: Days) -> list[Upstream]:
-        return [
-            sent
-            for sent in self._books.upstream
-            if days.first <= business_day(sent.at) <= days.last
-        ]
+        return [sent for day in days for sent in self._sent_on.get(day, ())]
 
     def _server_calls(self, days: Days) -> Listed:
         return [
-            {"ref_date": str(day)} | _timed(calls) for day in days if (calls := self._called(day))
+            {"ref_date": str(day)} | _timed(calls)
+            for day in days
+            if (calls := self._called_on.get(day))
         ]
 
     def _server_calls_by_hour(self, days: Days) -> Listed:
-        calls = self._called(days.first)
+        calls = self._called_on.get(days.first, [])
         return [
             {"ref_date": str(days.first), "ref_hour": hour * 100} | _timed(of_hour)
             for hour in range(24)
             if (of_hour := [call for call in calls if _hour(call.at) == hour])
         ]
-
-    def _called(self, day: date) -> list[ServerCall]:
-        return [call for call in self._books.server_calls if business_day(call.at) == day]
 
     def _articles_read(self, days: Days) -> Listed:
         return [
