@@ -115,7 +115,7 @@ class Datacube:
     ) -> set[date]:
         """The trailing days: WeChat does not tell which figures it has corrected."""
         usual = self.trailing_days_of.get(self.table.name, TRAILING_DAYS)
-        return trailing_days(self._settings, known, usual=usual)
+        return trailing_days(self._settings, known, newest=self.last_day(), usual=usual)
 
     def probe(self) -> str:
         """Ask for the latest day: proves address, secret, whitelist and permission."""
@@ -140,11 +140,15 @@ class Datacube:
         return self._wire.now() >= datetime.combine(day + DAY, self.settled_at, SHANGHAI)
 
     def _extract(self, post: Post, days: Sequence[date]) -> Iterator[Extract]:
+        """Calls of many days first; then day by day, so that an error loses no day before it."""
         found = {day: _Day() for day in days}
         for call in self._calls:
-            for span in call.spans(days):
-                self._collect(call, span, self._ask(post, call, span), found)
+            if call.most_days > 1:
+                self._ask_all(post, call, days, found)
         for day, of_day in found.items():
+            for call in self._calls:
+                if call.most_days == 1:
+                    self._ask_all(post, call, [day], found)
             if of_day.lacking and not self._is_settled(day):
                 raise NotReadyError(
                     f"{self.table.name} of {day}: {'; '.join(of_day.lacking)}, which until"
@@ -158,6 +162,12 @@ class Datacube:
                 complete_until=day_end(day),
                 rejected=tuple(of_day.rejected),
             )
+
+    def _ask_all(
+        self, post: Post, call: Figures, days: Sequence[date], found: dict[date, _Day]
+    ) -> None:
+        for span in call.spans(days):
+            self._collect(call, span, self._ask(post, call, span), found)
 
     def _ask(self, post: Post, call: Figures, span: Span) -> Reply:
         last = span.first if call.is_asked_by_first else span.last

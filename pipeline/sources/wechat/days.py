@@ -18,15 +18,15 @@ def last_ready_day(company: Company, now: datetime, ready_at: time) -> date:
     return local.date() - timedelta(days=1 if local.time() >= ready_at else 2)
 
 
-def trailing_days(settings: TableSource, known: Iterable[date], *, usual: int) -> set[date]:
-    """The known days that fall in the trailing days before the newest known one, itself included.
+def trailing_days(
+    settings: TableSource, known: Iterable[date], *, newest: date, usual: int
+) -> set[date]:
+    """The known days among the trailing days before the newest that is ready, itself included.
 
-    `usual` is how many days the connector asks for again where sources.yml does not say.
+    `usual` is how many days the connector asks for again where sources.yml does not say. Older
+    days, which a backfill lands late, have their last figures already.
     """
-    days = set(known)
     is_written = "trailing_days" in settings.model_fields_set
     count = settings.trailing_days if is_written else usual
-    if not days or count == 0:
-        return set()
-    first = max(days) - timedelta(days=count)
-    return {day for day in days if day >= first}
+    first = newest - timedelta(days=count)
+    return {day for day in known if day >= first} if count else set()

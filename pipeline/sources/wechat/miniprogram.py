@@ -110,16 +110,13 @@ class MiniProgramFigures(Datacube):
         is_retention = self.table.name == "mp_retention"
         if not is_retention or "trailing_days" in self._settings.model_fields_set:
             return super().changed_days(since, known)
-        return _come_of_age(set(known))
+        return _come_of_age(self.last_day()) & set(known)
 
 
-def _come_of_age(known: set[date]) -> set[date]:
-    """Counted from the newest known day: what that day's figures tell is built by now."""
-    if not known:
-        return set()
-    newest = max(known)
+def _come_of_age(newest: date) -> set[date]:
+    """Counted from the newest day that is ready: what that day's figures tell is built by now."""
     days = {newest - timedelta(days=age) for age in RETENTION_AGES}
     after_a_month = newest - timedelta(days=MONTH_AGE)
     if month_ending(after_a_month):
         days.add(after_a_month)
-    return days & known
+    return days

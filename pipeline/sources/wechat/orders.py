@@ -74,7 +74,7 @@ class OrderList:
         known: Mapping[date, str],
     ) -> set[date]:
         """The trailing days: the list cannot be asked for what has changed."""
-        return trailing_days(self._settings, known, usual=TRAILING_DAYS)
+        return trailing_days(self._settings, known, newest=self.last_day(), usual=TRAILING_DAYS)
 
     def probe(self) -> str:
         """Ask for one order of the latest day: proves address, secret, whitelist and permission."""

@@ -98,7 +98,7 @@ class MerchantBills:
         known: Mapping[date, str],
     ) -> set[date]:
         """None, unless sources.yml asks for trailing days: a bill is never changed."""
-        return trailing_days(self._settings, known, usual=0)
+        return trailing_days(self._settings, known, newest=self.last_day(), usual=0)
 
     def probe(self) -> str:
         """Ask for the latest bill: proves address, keys on both sides, clock and permission."""
