@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -256,23 +256,20 @@ def test_a_reply_without_its_list_is_broken(company: Company) -> None:
 
 
 def test_the_days_that_come_of_age_are_asked_again_for_those_who_came_back(tmp_path: Path) -> None:
-    company = write_company(tmp_path)
     days = [date(2026, 8, 1) + timedelta(days=number) for number in range(80)]
     known = dict.fromkeys(days, "sha")
 
-    def ages(last: date, company: Company = company) -> list[int]:
-        until = {day: sha for day, sha in known.items() if day <= last}
-        asked = source(company, "mp_retention", answering(lambda *_: None))
-        return sorted((last - day).days for day in asked.changed_days(None, until))
+    def ages(last: date, trailing_days: int | None = None) -> list[int]:
+        noon = datetime.combine(last + timedelta(days=1), time(12), SHANGHAI)
+        company = write_company(tmp_path, trailing_days=trailing_days)
+        asked = source(company, "mp_retention", answering(lambda *_: None, now=noon))
+        assert asked.changed_days(None, {}) == set()
+        return sorted((last - day).days for day in asked.changed_days(None, known) if day <= last)
 
     assert ages(date(2026, 10, 11)) == [1, 7, 14, 30]
     assert ages(date(2026, 10, 1)) == [1, 7, 14, 30, 31]  # since the end of August
     assert ages(date(2026, 8, 4)) == [1]
-    assert (
-        source(company, "mp_retention", answering(lambda *_: None)).changed_days(None, {}) == set()
-    )
-    (tmp_path / "other").mkdir()
-    assert ages(date(2026, 10, 11), write_company(tmp_path / "other", trailing_days=1)) == [0, 1]
+    assert ages(date(2026, 10, 11), trailing_days=1) == [0, 1]
 
 
 def test_ref_dates_are_read_in_every_form_that_wechat_writes() -> None:

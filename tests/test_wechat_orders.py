@@ -185,7 +185,8 @@ def test_a_day_that_is_not_over_is_not_ready(company: Company) -> None:
 def test_ten_days_before_the_newest_are_landed_again(tmp_path: Path) -> None:
     known = {date(2026, 10, day): "sha" for day in range(1, 31)}
     for written, first in ((None, 20), (3, 27)):
-        orders = source(write_company(tmp_path, trailing_days=written), "mp_orders", serving([]))
+        company = write_company(tmp_path, last_day=date(2026, 10, 30), trailing_days=written)
+        orders = source(company, "mp_orders", serving([]))
         expected = {date(2026, 10, day) for day in range(first, 31)}
         assert orders.changed_days(NOON_AFTER, known) == expected
 

@@ -604,7 +604,8 @@ def test_a_bill_is_never_landed_again_unless_sources_yml_asks(tmp_path: Path) ->
     known = {date(2026, 10, day): "sha" for day in range(1, 31)}
     line = Platform([]).line()
     assert source(write_company(tmp_path), "pay_bill", line).changed_days(None, known) == set()
-    asking = source(write_company(tmp_path, trailing_days=1), "pay_bill", line)
+    company = write_company(tmp_path, last_day=date(2026, 10, 30), trailing_days=1)
+    asking = source(company, "pay_bill", line)
     assert asking.changed_days(None, known) == {date(2026, 10, 29), date(2026, 10, 30)}
 
 

@@ -167,9 +167,10 @@ def test_an_empty_yesterday_is_not_ready_and_an_empty_day_before_is_true(company
 
 
 def test_articles_are_followed_for_thirty_days_and_other_figures_for_seven(
-    company: Company,
+    tmp_path: Path,
 ) -> None:
     known = dict.fromkeys(days(60), "sha")
+    company = write_company(tmp_path, last_day=days(60)[-1])
     for table, count in (("oa_articles", 31), ("oa_users", 8), ("oa_account_days", 8)):
         changed = source(company, table, answering(lambda *_: None)).changed_days(None, known)
         assert (len(changed), max(changed)) == (count, days(60)[-1])

@@ -316,10 +316,14 @@ def test_a_company_that_has_ended_is_ready_to_its_last_day(tmp_path: Path) -> No
 
 def test_the_days_that_wechat_may_correct_are_landed_again(tmp_path: Path) -> None:
     known = {date(2026, 10, day): "sha" for day in range(1, 31)}
-    visits = source(write_company(tmp_path), "mp_daily", answering(FIGURES))
+    last = date(2026, 10, 30)
+    visits = source(write_company(tmp_path, last_day=last), "mp_daily", answering(FIGURES))
     assert visits.changed_days(None, known) == {date(2026, 10, day) for day in range(23, 31)}
+    # What a backfill lands late has its last figures already.
+    assert visits.changed_days(None, {date(2026, 10, 3): "sha"}) == set()
     assert visits.changed_days(None, {}) == set()
-    settled = source(write_company(tmp_path, trailing_days=0), "mp_daily", answering(FIGURES))
+    company = write_company(tmp_path, last_day=last, trailing_days=0)
+    settled = source(company, "mp_daily", answering(FIGURES))
     assert settled.changed_days(None, known) == set()
 
 
