@@ -34,36 +34,39 @@ statistics as (
     select
         article_id,
         published_on,
+        {%- for day in days %}
+            max(case when stat_on = published_on + {{ day - 1 }} then readers_count end)
+                as readers_day_{{ day }}_count,
+            max(case when stat_on = published_on + {{ day - 1 }} then sharers_count end)
+                as sharers_day_{{ day }}_count,
+        {%- endfor %}
         count(*) as statistics_count,
         max(case when is_fall then 1 else 0 end) as falls
-        {%- for day in days %},
-        max(case when stat_on = published_on + {{ day - 1 }} then readers_count end)
-            as readers_day_{{ day }}_count,
-        max(case when stat_on = published_on + {{ day - 1 }} then sharers_count end)
-            as sharers_day_{{ day }}_count
-        {%- endfor %}
     from ranked
     group by article_id, published_on
+),
+
+named_scenes as (
+    select
+        *,
+        {%- for scene in scenes.values() %}
+            coalesce(scene = '{{ scene }}', false) or
+        {%- endfor %}
+        false as is_named
+    from article_scenes
 ),
 
 readers_by_scene as (
     select
         article_id,
         published_on,
-        stat_on
-        {%- for name, scene in scenes.items() %},
-        sum(case when scene = '{{ scene }}' then readers_count else 0 end)
-            as {{ name }}_readers_count
-        {%- endfor %},
-        sum(
-            case
-                when scene in ({% for scene in scenes.values() %}'{{ scene }}'
-                    {%- if not loop.last %}, {% endif %}{% endfor %})
-                    then 0
-                else readers_count
-            end
-        ) as other_readers_count
-    from article_scenes
+        stat_on,
+        {%- for name, scene in scenes.items() %}
+            sum(case when scene = '{{ scene }}' then readers_count else 0 end)
+                as {{ name }}_readers_count,
+        {%- endfor %}
+        sum(case when is_named then 0 else readers_count end) as other_readers_count
+    from named_scenes
     group by article_id, published_on, stat_on
 ),
 
@@ -77,7 +80,7 @@ joined as (
         ranked.stat_on,
         ranked.readers_count,
         {%- for name in scenes %}
-        cast(readers_by_scene.{{ name }}_readers_count as bigint) as {{ name }}_readers_count,
+            cast(readers_by_scene.{{ name }}_readers_count as bigint) as {{ name }}_readers_count,
         {%- endfor %}
         cast(readers_by_scene.other_readers_count as bigint) as other_readers_count,
         ranked.follower_readers_count,
@@ -91,8 +94,8 @@ joined as (
         ranked.finish_rate,
         ranked.minutes_per_reader,
         {%- for day in days %}
-        statistics.readers_day_{{ day }}_count,
-        statistics.sharers_day_{{ day }}_count,
+            statistics.readers_day_{{ day }}_count,
+            statistics.sharers_day_{{ day }}_count,
         {%- endfor %}
         case when statistics.statistics_count > 1 then statistics.falls = 0 end
             as is_never_falling,

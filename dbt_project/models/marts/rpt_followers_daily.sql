@@ -34,12 +34,13 @@ reconciled as (
         counted.lost_followers_count,
         counted.net_followers_count,
         counted.followers_count,
-        before.followers_count + counted.net_followers_count as followers_expected_count,
-        counted.followers_count - before.followers_count - counted.net_followers_count
+        day_before.followers_count + counted.net_followers_count as followers_expected_count,
+        counted.followers_count - day_before.followers_count - counted.net_followers_count
             as unexplained_count,
         run.as_of
     from counted
-    left join counted as before on counted.business_day = before.business_day + 1
+    left join counted as day_before
+        on counted.business_day = day_before.business_day + 1
     cross join run
 )
 

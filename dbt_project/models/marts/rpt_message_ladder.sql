@@ -5,7 +5,7 @@
 {%- set failures = ['user_block', 'system_failed', 'freq_limit', 'not_sent'] -%}
 {%- set rungs = [
     'due', 'sent', 'delivered', 'clicked', 'opened', 'verified', 'delivered_called_back',
-    'delivered_by_click', 'opened_by_message', 'verified_named_case', 'outside_log', 'status_unknown',
+    'delivered_by_click', 'opened_by_message', 'verified_named_case', 'status_unknown',
 ] -%}
 {%- set counts = rungs + failures -%}
 
@@ -177,16 +177,16 @@ laddered as (
         true as is_due,
         -- A message that failed was handed over; only `not_sent` says that it was not. A click
         -- proves a delivery of which nothing else is told.
-        messages.status is distinct from 'not_sent'
+        coalesce(messages.status <> 'not_sent', true)
         and (
             messages.sent_at is not null
             or messages.status is not null
             or clicked.message_id is not null
         ) as is_sent,
-        messages.status is not distinct from 'success'
+        coalesce(messages.status = 'success', false)
         or (messages.status is null and clicked.message_id is not null) as is_delivered,
         messages.status is null and clicked.message_id is not null as is_delivered_by_click,
-        messages.status is not distinct from 'success' and messages.is_called_back
+        coalesce(messages.status = 'success', false) and messages.is_called_back
             as is_delivered_called_back,
         clicked.message_id is not null as is_clicked,
         opened.message_id is not null as is_opened,
@@ -196,7 +196,6 @@ laddered as (
         messages.sent_at is not null
         and messages.status is null
         and clicked.message_id is null as is_status_unknown,
-        false as is_outside_log,
         messages.status
     from messages
     left join clicked
@@ -210,8 +209,6 @@ laddered as (
 outside_the_log as (
     select
         {{ business_day('results.status_at') }} as business_day,
-        'unknown' as business_line,
-        'unknown' as node,
         results.kind,
         coalesce(results.template_id, 'none') as template_id
     from results
@@ -227,26 +224,25 @@ cells as (
         kind,
         template_id,
         {%- for rung in rungs %}
-        sum(case when is_{{ rung }} then 1 else 0 end) as {{ rung }}_count,
+            case when is_{{ rung }} then 1 else 0 end as {{ rung }}_count,
         {%- endfor %}
         {%- for failure in failures %}
-        sum(case when status = '{{ failure }}' then 1 else 0 end)
-            as {{ failure }}_count{{ ',' if not loop.last }}
+            case when status = '{{ failure }}' then 1 else 0 end as {{ failure }}_count,
         {%- endfor %}
+        0 as outside_log_count
     from laddered
-    group by business_day, business_line, node, kind, template_id
     union all
     select
         business_day,
-        business_line,
-        node,
+        'unknown',
+        'unknown',
         kind,
         template_id,
         {%- for count in counts %}
-        {{ 'count(*)' if count == 'outside_log' else '0' }}{{ ',' if not loop.last }}
+            0,
         {%- endfor %}
+        1
     from outside_the_log
-    group by business_day, business_line, node, kind, template_id
 ),
 
 summed as (
@@ -256,10 +252,10 @@ summed as (
         node,
         kind,
         template_id,
-        false as is_total,
-        {%- for count in counts %}
-        cast(sum({{ count }}_count) as bigint) as {{ count }}_count{{ ',' if not loop.last }}
+        {%- for count in counts + ['outside_log'] %}
+            cast(sum({{ count }}_count) as bigint) as {{ count }}_count,
         {%- endfor %}
+        false as is_total
     from cells
     group by business_day, business_line, node, kind, template_id
     union all
@@ -269,10 +265,10 @@ summed as (
         'all',
         'all',
         'all',
-        true,
-        {%- for count in counts %}
-        cast(sum({{ count }}_count) as bigint){{ ',' if not loop.last }}
+        {%- for count in counts + ['outside_log'] %}
+            cast(sum({{ count }}_count) as bigint),
         {%- endfor %}
+        true
     from cells
     group by business_day
 ),

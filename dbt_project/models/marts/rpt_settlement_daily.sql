@@ -31,35 +31,52 @@ landed_days as (
 ),
 
 -- A fee is a whole number of fen; the bill writes it with more decimals.
-billed as (
+dated_bill as (
     select
         {{ business_day('happened_at') }} as business_day,
         coalesce(mch_id, 'unknown') as mch_id,
+        row_kind,
+        settled_amount_fen,
+        refunded_fen,
+        round(fee_milli_fen / 1000.0) as fee_fen
+    from bill
+),
+
+billed as (
+    select
+        business_day,
+        mch_id,
         sum(case when row_kind = 'payment' then settled_amount_fen else 0 end) as payments_fen,
         sum(case when row_kind = 'refund' then refunded_fen else 0 end) as refunds_fen,
-        sum(case when row_kind = 'payment' then round(fee_milli_fen / 1000.0) else 0 end)
-            as fees_fen,
-        sum(case when row_kind = 'refund' then -round(fee_milli_fen / 1000.0) else 0 end)
-            as fees_returned_fen
-    from bill
-    group by 1, 2
+        sum(case when row_kind = 'payment' then fee_fen else 0 end) as fees_fen,
+        sum(case when row_kind = 'refund' then -fee_fen else 0 end) as fees_returned_fen
+    from dated_bill
+    group by business_day, mch_id
+),
+
+dated_movements as (
+    select
+        {{ business_day('booked_at') }} as business_day,
+        coalesce(mch_id, 'unknown') as mch_id,
+        case
+            {%- for name, (business_type, direction) in movements.items() %}
+                when business_type = '{{ business_type }}' and direction = '{{ direction }}'
+                    then '{{ name }}'
+            {%- endfor %}
+        end as answers,
+        amount_fen
+    from movements
 ),
 
 booked as (
     select
-        {{ business_day('booked_at') }} as business_day,
-        coalesce(mch_id, 'unknown') as mch_id
-        {%- for name, (business_type, direction) in movements.items() %},
-        sum(
-            case
-                when business_type = '{{ business_type }}' and direction = '{{ direction }}'
-                    then amount_fen
-                else 0
-            end
-        ) as {{ name }}_fen
-        {%- endfor %}
-    from movements
-    group by 1, 2
+        business_day,
+        mch_id,
+        sum(case when answers = 'payments' then amount_fen else 0 end) as payments_fen,
+        sum(case when answers = 'refunds' then amount_fen else 0 end) as refunds_fen,
+        sum(case when answers = 'fees' then amount_fen else 0 end) as fees_fen
+    from dated_movements
+    group by business_day, mch_id
 ),
 
 cells as (
@@ -78,15 +95,15 @@ cells as (
 sided as (
     select
         cells.business_day,
-        cells.mch_id,
         {%- for name in ['payments', 'refunds', 'fees', 'fees_returned'] %}
-        case when landed_days.has_bill then coalesce(billed.{{ name }}_fen, 0) end
-            as billed_{{ name }}_fen,
+            case when landed_days.has_bill then coalesce(billed.{{ name }}_fen, 0) end
+                as billed_{{ name }}_fen,
         {%- endfor %}
         {%- for name in movements %}
-        case when landed_days.has_fund_flow then coalesce(booked.{{ name }}_fen, 0) end
-            as booked_{{ name }}_fen{{ ',' if not loop.last }}
+            case when landed_days.has_fund_flow then coalesce(booked.{{ name }}_fen, 0) end
+                as booked_{{ name }}_fen,
         {%- endfor %}
+        cells.mch_id
     from cells
     left join landed_days on cells.business_day = landed_days.business_day
     left join billed
@@ -98,10 +115,9 @@ sided as (
 compared as (
     select
         *,
-        {%- for name in movements %}
-        booked_{{ name }}_fen - billed_{{ name }}_fen
-            as {{ name }}_difference_fen{{ ',' if not loop.last }}
-        {%- endfor %}
+        booked_payments_fen - billed_payments_fen as payments_difference_fen,
+        booked_refunds_fen - billed_refunds_fen as refunds_difference_fen,
+        booked_fees_fen - billed_fees_fen as fees_difference_fen
     from sided
 ),
 
@@ -110,11 +126,11 @@ judged as (
         compared.business_day,
         compared.mch_id,
         {%- for name in ['payments', 'refunds', 'fees', 'fees_returned'] %}
-        cast(compared.billed_{{ name }}_fen as bigint) as billed_{{ name }}_fen,
+            cast(compared.billed_{{ name }}_fen as bigint) as billed_{{ name }}_fen,
         {%- endfor %}
         {%- for name in movements %}
-        cast(compared.booked_{{ name }}_fen as bigint) as booked_{{ name }}_fen,
-        cast(compared.{{ name }}_difference_fen as bigint) as {{ name }}_difference_fen,
+            cast(compared.booked_{{ name }}_fen as bigint) as booked_{{ name }}_fen,
+            cast(compared.{{ name }}_difference_fen as bigint) as {{ name }}_difference_fen,
         {%- endfor %}
         case
             when compared.payments_difference_fen is null then 'not_comparable'

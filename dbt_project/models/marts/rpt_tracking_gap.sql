@@ -76,7 +76,10 @@ days as (
 ranked_starts as (
     select
         {{ business_day('events.occurred_at') }} as business_day,
-        events.scene,
+        case
+            when events.scene is null then 'no_scene'
+            else coalesce(sources.source_group, 'other')
+        end as source_group,
         row_number() over (
             partition by events.session_id, {{ business_day('events.occurred_at') }}
             order by
@@ -86,32 +89,37 @@ ranked_starts as (
         ) as start_rank
     from events
     left join scenes on events.scene = scenes.scene
+    left join source_scenes on events.scene = source_scenes.scene
+    left join sources on source_scenes.access_source_key = sources.access_source_key
     where scenes.entry_group is distinct from 'test_or_bot'
 ),
 
 tracked_groups as (
     select
-        ranked_starts.business_day,
-        case
-            when ranked_starts.scene is null then 'no_scene'
-            else coalesce(sources.source_group, 'other')
-        end as source_group,
+        business_day,
+        source_group,
         count(*) as tracked_count
     from ranked_starts
-    left join source_scenes on ranked_starts.scene = source_scenes.scene
-    left join sources on source_scenes.access_source_key = sources.access_source_key
-    where ranked_starts.start_rank = 1
-    group by 1, 2
+    where start_rank = 1
+    group by business_day, source_group
+),
+
+grouped_opens as (
+    select
+        mp_sources.business_day,
+        coalesce(sources.source_group, 'other') as source_group,
+        mp_sources.value_count
+    from mp_sources
+    left join sources on mp_sources.item_key = sources.access_source_key
 ),
 
 wechat_groups as (
     select
-        mp_sources.business_day,
-        coalesce(sources.source_group, 'other') as source_group,
-        sum(mp_sources.value_count) as wechat_count
-    from mp_sources
-    left join sources on mp_sources.item_key = sources.access_source_key
-    group by 1, 2
+        business_day,
+        source_group,
+        sum(value_count) as wechat_count
+    from grouped_opens
+    group by business_day, source_group
 ),
 
 cells as (

@@ -34,11 +34,11 @@ days as (
 returned as (
     select
         first_day as business_day,
-        max(case when periods_later = 0 then visitors_count end) as cohort_count
-        {%- for days in days_later %},
-        max(case when periods_later = {{ days }} then visitors_count end)
-            as returned_day_{{ days }}_count
+        {%- for days in days_later %}
+            max(case when periods_later = {{ days }} then visitors_count end)
+                as returned_day_{{ days }}_count,
         {%- endfor %}
+        max(case when periods_later = 0 then visitors_count end) as cohort_count
     from retention
     group by first_day
 ),
@@ -62,9 +62,9 @@ joined as (
         months.new_visitors_count as month_new_visitors_count,
         returned.cohort_count,
         {%- for days in days_later %}
-        returned.returned_day_{{ days }}_count,
-        {{ rate('returned.returned_day_' ~ days ~ '_count', 'returned.cohort_count') }}
-            as retention_day_{{ days }}_rate,
+            returned.returned_day_{{ days }}_count,
+            {{ rate('returned.returned_day_' ~ days ~ '_count', 'returned.cohort_count') }}
+                as retention_day_{{ days }}_rate,
         {%- endfor %}
         run.as_of
     from days

@@ -18,12 +18,12 @@ unnested as (
 
 renamed as (
     select
-        article_id,
-        published_on,
-        stat_on,
-        told.scene_desc as scene,
-        told.user_count as readers_count,
-        source_ref
+        unnested.article_id,
+        unnested.published_on,
+        unnested.stat_on,
+        unnested.told.scene_desc as scene,
+        unnested.told.user_count as readers_count,
+        unnested.source_ref
     from unnested
 )
 

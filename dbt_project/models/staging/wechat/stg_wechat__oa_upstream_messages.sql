@@ -1,6 +1,9 @@
 {{ config(materialized='table') }}
 
-with {{ landed('oa_upstream_messages', key=['statistic', 'ref_date', 'ref_hour', 'msg_type', 'count_interval']) }},
+with {{ landed(
+    'oa_upstream_messages',
+    key=['statistic', 'ref_date', 'ref_hour', 'msg_type', 'count_interval']
+) }},
 
 renamed as (
     select

@@ -1,6 +1,10 @@
 {{ config(materialized='table') }}
 
-with {{ landed('pay_fund_flow', instant='booked_at', key=['account_type', 'flow_no', 'payment_no', 'business_type', 'direction', 'booked_at']) }},
+with {{ landed(
+    'pay_fund_flow',
+    instant='booked_at',
+    key=['account_type', 'flow_no', 'payment_no', 'business_type', 'direction', 'booked_at']
+) }},
 
 renamed as (
     select
