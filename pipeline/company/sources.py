@@ -126,6 +126,12 @@ CONNECTORS: dict[str, Connector] = {
         table_needs=("table|query",),
         table_takes=("changed_column", "time_zone", "columns"),
     ),
+    "wechat_callbacks": Connector(
+        tables=("message_results", "callback_events", "messages"),
+        connection_needs=("folder",),
+        connection_takes=("app_id", "callback_token_env", "callback_key_env"),
+        table_takes=("files",),
+    ),
     "wechat_miniprogram": Connector(
         tables=("mp_daily",),
         connection_needs=("app_id", "app_secret_env"),

@@ -19,6 +19,7 @@ from pipeline.sources.joined import JoinedSource
 CONNECTORS = {
     "files": "pipeline.sources.files:FileSource",
     "sql": "pipeline.sources.sql:SqlSource",
+    "wechat_callbacks": "pipeline.sources.wechat.callbacks:Callbacks",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramVisits",
     "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
     "wechat_pay": "pipeline.sources.wechat.pay:TradeBills",

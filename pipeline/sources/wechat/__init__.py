@@ -3,8 +3,9 @@
 Thin clients over httpx. They know the protocols of WeChat and nothing of scheduling or storage.
 """
 
+from pipeline.sources.wechat.callbacks import Callbacks
 from pipeline.sources.wechat.miniprogram import MiniProgramVisits
 from pipeline.sources.wechat.orders import OrderList
 from pipeline.sources.wechat.pay import TradeBills
 
-__all__ = ["MiniProgramVisits", "OrderList", "TradeBills"]
+__all__ = ["Callbacks", "MiniProgramVisits", "OrderList", "TradeBills"]
