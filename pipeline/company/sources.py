@@ -149,6 +149,11 @@ CONNECTORS: dict[str, Connector] = {
         ),
         connection_takes=("base_url",),
     ),
+    "wecom_contacts": Connector(
+        tables=("crm_contacts",),
+        connection_needs=("corp_id", "corp_secret_env"),
+        connection_takes=("base_url",),
+    ),
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ CONNECTORS = {
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramVisits",
     "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
     "wechat_pay": "pipeline.sources.wechat.pay:TradeBills",
+    "wecom_contacts": "pipeline.sources.wechat.wecom:ExternalContacts",
 }
 
 
