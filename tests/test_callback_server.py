@@ -1,6 +1,7 @@
 """The callback server: who is believed, what is stored before the answer, and what is refused."""
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -228,6 +229,21 @@ def test_half_a_line_left_by_a_killed_process_spoils_no_other(tmp_path: Path) ->
     torn, whole = path.read_text().splitlines()
     assert torn == '{"received_at": "2026-10-0'
     assert json.loads(whole)["body"] == BODY
+
+
+def test_a_body_waits_for_another_writer_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "callbacks-2026-10-03.jsonl"
+    with path.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writer = Thread(target=receiver(tmp_path).take, args=(signed(), BODY.encode()))
+        writer.start()
+        writer.join(timeout=0.3)
+        assert writer.is_alive()
+        other.write(b'{"body": "half a')
+        other.flush()
+    writer.join(timeout=30)
+    half, whole = path.read_text().splitlines()
+    assert (half, json.loads(whole)["body"]) == ('{"body": "half a', BODY)
 
 
 def test_a_write_that_fails_halfway_leaves_the_file_as_it_was(

@@ -137,9 +137,11 @@ def test_a_missing_union_id_is_null_unless_another_entry_tells_it(company: Compa
     del bare.contact["unionid"]
     lone = known("rocky", 2)
     lone.contact["unionid"] = ""
-    rows, _ = land(company, Desk(bare, told, lone).line)
+    first, later = known("rocky", 3), known("tommy", 3, later=5)
+    del later.contact["unionid"]
+    rows, _ = land(company, Desk(bare, told, lone, first, later).line)
     found = {row["contact_id"]: row["unionid"] for row in rows}
-    assert found == {"wm0001": "union-1", "wm0002": None}
+    assert found == {"wm0001": "union-1", "wm0002": None, "wm0003": "union-3"}
 
 
 def test_an_unlicensed_member_is_told_and_all_of_them_stop(company: Company) -> None:
