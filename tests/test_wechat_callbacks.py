@@ -139,7 +139,8 @@ def test_a_mass_sending_has_counts_and_no_recipient(
         (0, "success", None),
         ("0", "success", None),
         (43101, "not_sent", "43101 'user refuse'"),
-        ("-1", None, None),
+        ("-1", "system_failed", "-1 'user refuse'"),
+        ("none", None, None),
         (20001, "system_failed", "20001 'user refuse'"),
     ],
 )

@@ -181,6 +181,7 @@ def test_an_entry_without_an_instant_is_set_aside(
     "entry",
     [None, "x", {}, {"external_contact": {}}, {"external_contact": {"external_userid": True}},
      {"external_contact": {"external_userid": "wm1"}},
+     {"external_contact": {"external_userid": "\ud800"}, "follow_info": {"createtime": ADDED_AT}},
      {"external_contact": {"external_userid": "wm1"}, "follow_user": []},
      {"external_contact": {"external_userid": "wm1"}, "follow_info": "x"}],
 )  # fmt: skip

@@ -80,9 +80,9 @@ def _mass(body: Body, head: Head) -> Row:
 
 def _subscribe(entry: Body, head: Head) -> Row:
     """WeChat calls back failures of its own alone; that it does not call is no failure."""
-    code = count(entry, "ErrorCode")
-    if code is None:
-        raise UnfitError("ErrorCode: found nothing, allowed: 0 or an error code")
+    code = text(entry, "ErrorCode")
+    if code is None or not re.fullmatch(r"-?\d{1,9}", code, re.ASCII):
+        raise UnfitError(f"ErrorCode: found {shown(code)}, allowed: 0 or an error code")
     status = {"0": "success", NOT_SUBSCRIBED: "not_sent"}.get(code, "system_failed")
     reason = None if code == "0" else f"{code} {shown(text(entry, 'ErrorStatus'))}"
     row = _row(entry, head, "subscribe", status, reason)

@@ -113,10 +113,11 @@ def _source(add_way: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """Text that says something; some samples write phone numbers as numbers."""
+    """Printable text; some samples write phone numbers as numbers."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value).strip() or None
+    told = str(value).strip()
+    return told if told and told.isprintable() else None
 
 
 def _reject(entry: object, member: str, reason: str) -> Rejected:
