@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 alerts = typer.Typer(help="What diverges, who was told, and what was said to it.")
 app.add_typer(alerts, name="alerts", no_args_is_help=True)
+callbacks = typer.Typer(help="What WeChat posts to the company's own server.")
+app.add_typer(callbacks, name="callbacks", no_args_is_help=True)
 
 CompanyOption = Annotated[
     Path, typer.Option("--company", envvar="BIHUAN_COMPANY", help="The company folder.")
@@ -412,6 +414,25 @@ def retry_alerts(company: CompanyOption = HERE, data: DataOption = None) -> None
 
 def _alert_state(company: Path, data: Path | None) -> Path:
     return _load(company, data).data / "alerts.sqlite"
+
+
+@callbacks.command("serve")
+def serve_callbacks(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8700,
+    company: CompanyOption = HERE,
+) -> None:
+    """Receive callbacks of every connection with a callback_token_env, and store them."""
+    from pipeline.sources.wechat.callbacks.receiver import open_receivers
+    from pipeline.sources.wechat.callbacks.server import serve
+    from pipeline.terminal import line, open_console
+
+    console, receivers = open_console(), open_receivers(_load(company))
+    for name, receiver in receivers.items():
+        mode = "encrypted" if receiver.seal else "plain"
+        folder = receiver.journal.folder
+        console.print(line(f"· http://{host}:{port}/{name}: {mode} bodies, to {folder}"))
+    serve(receivers, host=host, port=port)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ FUND_ACCOUNTS = ("BASIC", "OPERATION", "FEES")
 CALLBACK_EVENTS = (
     "subscribe", "unsubscribe", "scan", "click", "view", "view_miniprogram", "location",
     "subscription_accepted", "subscription_rejected", "subscription_withdrawn", "published",
-    "order_settled", "shipping_reminded", "trade_controlled",
+    "publication_failed", "settlement_estimated", "order_settled", "shipping_reminded",
+    "trade_controlled", "access_reminded",
 )  # fmt: skip
 # The figures of WeChat's visit trends, alike for a day, a week and a month.
 VISITS = "session_cnt visit_pv visit_uv visit_uv_new stay_time_uv stay_time_session visit_depth"

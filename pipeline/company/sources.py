@@ -134,6 +134,12 @@ CONNECTORS: dict[str, Connector] = {
         table_needs=("table|query",),
         table_takes=("changed_column", "time_zone", "columns"),
     ),
+    "wechat_callbacks": Connector(
+        tables=("message_results", "callback_events", "messages"),
+        connection_needs=("folder",),
+        connection_takes=("app_id", "callback_token_env", "callback_key_env"),
+        table_takes=("files",),
+    ),
     "wechat_miniprogram": Connector(
         tables=(
             "mp_daily", "mp_weekly", "mp_monthly", "mp_sources", "mp_pages", "mp_retention",
@@ -167,6 +173,11 @@ CONNECTORS: dict[str, Connector] = {
         ),
         connection_takes=("base_url",),
         own_keys={"pay_bill": ("bill_type",), "pay_fund_flow": ("account_type",)},
+    ),
+    "wecom_contacts": Connector(
+        tables=("crm_contacts",),
+        connection_needs=("corp_id", "corp_secret_env"),
+        connection_takes=("base_url",),
     ),
 }  # fmt: skip
 

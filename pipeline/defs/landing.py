@@ -29,7 +29,8 @@ PATIENCE = timedelta(hours=3, minutes=30)
 KINDS = {
     "files": "file", "sql": "sql",
     "wechat_miniprogram": "wechat", "wechat_official_account": "wechat", "wechat_pay": "wechat",
-    "wechat_orders": "wechat", "wechat_quota": "wechat",
+    "wechat_orders": "wechat", "wechat_quota": "wechat", "wechat_callbacks": "wechat",
+    "wecom_contacts": "wechat",
 }  # fmt: skip
 
 

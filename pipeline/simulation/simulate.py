@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.company.creation import create_from_template
+from pipeline.simulation.contact_book import write_contact_book
 from pipeline.simulation.crm import write_crm
 from pipeline.simulation.erp import write_erp
 from pipeline.simulation.events import Event, write_events
@@ -55,6 +56,7 @@ def simulate(company_folder: Path, options: Options | None = None) -> Summary:
     account = Account.open(options.seed, options.last_day)
     events = write_events(world, systems / "events")
     write_books(world, account, events, systems / "wechat")
+    write_contact_book(world, options.seed, systems / "wechat")
     write_keys(systems / "wechat")
     write_erp(world, systems / "erp.sqlite")
     write_crm(world, systems / "crm")

@@ -1,8 +1,8 @@
 """WeChat's hosts for the simulated company, as one HTTP server on a loopback port.
 
 api.weixin.qq.com, api.mch.weixin.qq.com and qyapi.weixin.qq.com share no path, so one address
-stands for all three. What each answers stands in `open_platform.py`, `merchant_desk.py` and
-`robot.py`; this is only the line.
+stands for all three. What each answers stands in `open_platform.py`, `merchant_desk.py`,
+`contact_desk.py` and `robot.py`; this is only the line.
 """
 
 import time
@@ -13,6 +13,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
+from pipeline.simulation.contact_book import read_contact_book
+from pipeline.simulation.contact_desk import ContactDesk
 from pipeline.simulation.habits import Habits
 from pipeline.simulation.http_call import Answer, Call, answer_json
 from pipeline.simulation.keys import MERCHANT_KEY, PLATFORM_KEY, read_private_key
@@ -44,7 +46,8 @@ class WechatServer:
             now=now,
         )
         self.platform = OpenPlatform(books, now, habits or Habits())
-        self._hosts = (self.platform, self.desk, self.robot)
+        contacts = ContactDesk(read_contact_book(folder), now)
+        self._hosts = (self.platform, self.desk, contacts, self.robot)
         self._server = _Listener(("127.0.0.1", 0), _handler(self.answer))
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.desk.address = self.address

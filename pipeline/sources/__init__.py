@@ -19,11 +19,13 @@ from pipeline.sources.joined import JoinedSource
 CONNECTORS = {
     "files": "pipeline.sources.files:FileSource",
     "sql": "pipeline.sources.sql:SqlSource",
+    "wechat_callbacks": "pipeline.sources.wechat.callbacks:Callbacks",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",
     "wechat_official_account": "pipeline.sources.wechat.official_account:OfficialAccountFigures",
     "wechat_orders": "pipeline.sources.wechat.orders:OrderList",
     "wechat_pay": "pipeline.sources.wechat.pay:MerchantBills",
     "wechat_quota": "pipeline.sources.wechat.quota:CallQuotas",
+    "wecom_contacts": "pipeline.sources.wechat.wecom:ExternalContacts",
 }
 
 

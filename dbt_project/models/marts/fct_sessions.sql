@@ -4,6 +4,10 @@ with sessions as (
     select * from {{ ref('int_sessions') }}
 ),
 
+scenes as (
+    select * from {{ ref('scene_codes') }}
+),
+
 cases as (
     select * from {{ ref('fct_cases') }}
 ),
@@ -37,7 +41,8 @@ session_cases as (
     group by cases.session_id, cases.business_line
 ),
 
--- A session that opened no case is settled a day later: its payment window has passed too.
+-- A session that opened no case is settled a day later: its payment window has passed too. What
+-- WeChat's crawler, parsers and tests opened was no customer's.
 joined as (
     select
         sessions.session_id,
@@ -70,8 +75,10 @@ joined as (
         on
             sessions.session_id = session_cases.session_id
             and sessions.business_line = session_cases.business_line
+    left join scenes on sessions.entry_scene = scenes.scene
     cross join tracking
     cross join run
+    where scenes.is_dropped is not true
 )
 
 select * from joined

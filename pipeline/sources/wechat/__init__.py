@@ -3,6 +3,7 @@
 Thin clients over httpx. They know the protocols of WeChat and nothing of scheduling or storage.
 """
 
+from pipeline.sources.wechat.callbacks import Callbacks
 from pipeline.sources.wechat.miniprogram import MiniProgramFigures
 from pipeline.sources.wechat.official_account import OfficialAccountFigures
 from pipeline.sources.wechat.orders import OrderList
@@ -11,6 +12,7 @@ from pipeline.sources.wechat.quota import CallQuotas
 
 __all__ = [
     "CallQuotas",
+    "Callbacks",
     "MerchantBills",
     "MiniProgramFigures",
     "OfficialAccountFigures",

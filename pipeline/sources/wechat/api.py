@@ -73,12 +73,12 @@ class WechatApi:
         self, client: httpx.Client, path: str, body: dict[str, Any], subject: str, token: str
     ) -> Reply:
         def attempt() -> Reply:
-            reply = _exchange(
+            reply = exchange(
                 lambda: client.post(path, params={"access_token": token}, json=body), subject
             )
             successor = RETIRED.get(path)
             told = f"{subject}, in whose place came {successor}" if successor else subject
-            return _refuse_errors(reply, told, ERRCODES, conceal=(token,))
+            return refuse_errors(reply, told, ERRCODES, conceal=(token,))
 
         return self._wire.persist(attempt)
 
@@ -86,13 +86,14 @@ class WechatApi:
         subject = f"access token of {self.app_id}"
 
         def attempt() -> Reply:
-            reply = _exchange(lambda: client.post(TOKEN_PATH, json=body), subject)
-            return _refuse_errors(reply, subject, TOKEN_ERRCODES, conceal=(body["secret"],))
+            reply = exchange(lambda: client.post(TOKEN_PATH, json=body), subject)
+            return refuse_errors(reply, subject, TOKEN_ERRCODES, conceal=(body["secret"],))
 
         return self._wire.persist(attempt)
 
 
-def _exchange(send: Callable[[], httpx.Response], subject: str) -> Reply:
+def exchange(send: Callable[[], httpx.Response], subject: str) -> Reply:
+    """The JSON object of one reply, error codes and all. Raises subclasses of SourceError."""
     try:
         response = send()
     except httpx.RequestError as error:
@@ -130,9 +131,10 @@ def _http_error(response: httpx.Response, subject: str) -> Exception:
     )
 
 
-def _refuse_errors(
+def refuse_errors(
     reply: Reply, subject: str, known: dict[int, Errcode], conceal: tuple[str, ...]
 ) -> Reply:
+    """The reply itself where it bears no error code; else raises what `known` makes of the code."""
     found = reply.get("errcode", 0)
     try:
         code = int(found)

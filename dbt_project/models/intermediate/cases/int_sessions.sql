@@ -20,7 +20,7 @@ joined as (
         end as entry_group,
         coalesce(by_unionid.person_id, by_openid.person_id, by_member_no.person_id) as person_id
     from sessions
-    left join scenes on sessions.entry_scene = cast(scenes.scene as varchar)
+    left join scenes on sessions.entry_scene = scenes.scene
     left join people as by_unionid on 'unionid:' || sessions.unionid = by_unionid.identifier
     left join people as by_openid on 'openid:' || sessions.openid = by_openid.identifier
     left join people as by_member_no
