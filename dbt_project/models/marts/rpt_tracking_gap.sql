@@ -25,10 +25,6 @@ scenes as (
     select * from {{ ref('scene_codes') }}
 ),
 
-source_scenes as (
-    select * from {{ ref('access_source_scenes') }}
-),
-
 sources as (
     select * from {{ ref('access_sources') }}
 ),
@@ -89,9 +85,8 @@ ranked_starts as (
         ) as start_rank
     from events
     left join scenes on events.scene = scenes.scene
-    left join source_scenes on events.scene = source_scenes.scene
-    left join sources on source_scenes.access_source_key = sources.access_source_key
-    where scenes.entry_group is distinct from 'test_or_bot'
+    left join sources on scenes.access_source_key = sources.access_source_key
+    where scenes.is_dropped is not true
 ),
 
 tracked_groups as (
