@@ -30,6 +30,34 @@ evidence as (
     where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
+-- The same read again, a few columns each: of a CTE that is named twice DuckDB keeps every
+-- row and column, which of many cases is more than its memory holds (2026-11).
+entered as (
+    select
+        case_id,
+        loop
+    from {{ ref('int_cases') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
+proven as (
+    select
+        case_id,
+        leg,
+        evidence_at
+    from {{ ref('int_evidence') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
+proofs as (
+    select
+        case_id,
+        leg,
+        evidence_ref
+    from {{ ref('int_evidence') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
 refunds as (
     select * from {{ ref('int_order_refunds') }}
 ),
@@ -86,28 +114,16 @@ case_legs as (
 ),
 
 -- The nearest evidence before a leg makes it due; the latest of them starts its clock.
-preceding as (
-    select
-        case_legs.case_id,
-        case_legs.leg,
-        evidence.evidence_at,
-        evidence.evidence_ref,
-        max(evidence.evidence_at) over (
-            partition by case_legs.case_id, case_legs.leg
-        ) as latest_at,
-        row_number() over (
-            partition by case_legs.case_id, case_legs.leg order by ancestors.distance
-        ) as nearness
-    from case_legs
-    inner join ancestors
-        on case_legs.loop = ancestors.loop and case_legs.leg = ancestors.leg
-    inner join evidence
-        on case_legs.case_id = evidence.case_id and ancestors.ancestor = evidence.leg
-),
-
 nearest as (
-    select * from preceding
-    where nearness = 1
+    select
+        proven.case_id,
+        ancestors.leg,
+        max(proven.evidence_at) as latest_at,
+        min(ancestors.distance) as distance
+    from proven
+    inner join entered on proven.case_id = entered.case_id
+    inner join ancestors on entered.loop = ancestors.loop and proven.leg = ancestors.ancestor
+    group by proven.case_id, ancestors.leg
 ),
 
 anchored as (
@@ -136,9 +152,11 @@ anchored as (
         case_legs.leg = 'served' and case_legs.slot_at is null as is_anchor_unknown,
         case
             when case_legs.leg = 'refunded'
-                then coalesce(refunds.bill_refund_ref, refunds.erp_refund_ref, nearest.evidence_ref)
+                then coalesce(
+                    refunds.bill_refund_ref, refunds.erp_refund_ref, nearest_proofs.evidence_ref
+                )
             when case_legs.leg = 'submitted' then case_legs.submitted_ref
-            else nearest.evidence_ref
+            else nearest_proofs.evidence_ref
         end as claim_ref,
         -- Amounts are held against the money leg before.
         case case_legs.leg
@@ -173,6 +191,15 @@ anchored as (
         end as is_connected
     from case_legs
     left join nearest on case_legs.case_id = nearest.case_id and case_legs.leg = nearest.leg
+    left join ancestors as nearest_legs
+        on
+            case_legs.loop = nearest_legs.loop
+            and case_legs.leg = nearest_legs.leg
+            and nearest.distance = nearest_legs.distance
+    left join proofs as nearest_proofs
+        on
+            case_legs.case_id = nearest_proofs.case_id
+            and nearest_legs.ancestor = nearest_proofs.leg
     left join evidence on case_legs.case_id = evidence.case_id and case_legs.leg = evidence.leg
     left join refunds on case_legs.case_id = refunds.case_id
     left join watermarks

@@ -11,6 +11,24 @@ with legs as (
     where {{ in_question('case_no', 'int_dirty_numbers__known') }}
 ),
 
+-- The same with what a leg's truth hangs on alone, and not all that is carried along: of a CTE that
+-- is named twice DuckDB keeps every row and column (2026-11).
+dated as (
+    select
+        case_id,
+        loop,
+        leg,
+        has_evidence,
+        is_late,
+        is_connected,
+        is_anchor_unknown,
+        judged_at,
+        due_at,
+        window_ends_at
+    from {{ ref('int_legs__anchored') }}
+    where {{ in_question('case_no', 'int_dirty_numbers__known') }}
+),
+
 cases as (
     select * from {{ ref('int_cases') }}
     where {{ in_question('case_no', 'int_dirty_numbers__known') }}
@@ -90,13 +108,13 @@ ends as (
 
 -- A message that bears the number of a booking or a ticket is a record of it.
 told as (
-    select distinct legs.case_id
-    from legs
-    inner join cases on legs.case_id = cases.case_id
+    select distinct dated.case_id
+    from dated
+    inner join cases on dated.case_id = cases.case_id
     inner join messages on cases.case_no = messages.case_no
     where
-        legs.leg in ('confirmed', 'ticketed')
-        and coalesce(messages.sent_at, messages.status_at, messages.due_at) < legs.window_ends_at
+        dated.leg in ('confirmed', 'ticketed')
+        and coalesce(messages.sent_at, messages.status_at, messages.due_at) < dated.window_ends_at
 ),
 
 -- Until that is known, nobody can say whether the front end stands alone.
@@ -107,49 +125,53 @@ telling as (
 
 own as (
     select
-        legs.*,
+        dated.case_id,
+        dated.loop,
+        dated.leg,
+        dated.has_evidence,
+        dated.window_ends_at,
         cases.is_abandoned,
         cases.is_claimed,
-        legs.leg = 'known' and coalesce(contacts.is_in_conflict, false) as is_in_conflict,
-        legs.judged_at >= legs.window_ends_at as is_window_passed,
+        dated.leg = 'known' and coalesce(contacts.is_in_conflict, false) as is_in_conflict,
+        dated.judged_at >= dated.window_ends_at as is_window_passed,
         orphans.case_no is not null as may_be_paid_otherwise,
         contacts.case_id is not null as has_identifier,
         case
-            when cases.is_abandoned and legs.leg <> 'submitted' then 'not_due'
-            when legs.leg = 'refunded' and refunds.case_id is null then 'not_due'
-            when legs.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
+            when cases.is_abandoned and dated.leg <> 'submitted' then 'not_due'
+            when dated.leg = 'refunded' and refunds.case_id is null then 'not_due'
+            when dated.leg in ('fulfilled', 'reflowed', 'notified') and ends.is_ended then 'not_due'
             -- One more contact may show that a shop's phone led to both.
             when
-                legs.leg = 'known' and contacts.is_in_conflict
-                and legs.judged_at < legs.window_ends_at
+                dated.leg = 'known' and contacts.is_in_conflict
+                and dated.judged_at < dated.window_ends_at
                 then 'pending'
-            when legs.leg = 'known' and contacts.is_in_conflict then 'unverifiable'
+            when dated.leg = 'known' and contacts.is_in_conflict then 'unverifiable'
             -- What is not known so far, or not at all, may have shown the leg in time.
             when
-                legs.has_evidence and legs.is_late and coalesce(legs.is_connected, false)
-                and legs.judged_at >= legs.due_at
+                dated.has_evidence and dated.is_late and coalesce(dated.is_connected, false)
+                and dated.judged_at >= dated.due_at
                 then 'late'
-            when legs.has_evidence then 'verified'
-            when legs.leg = 'submitted' and cases.is_held then 'pending'
-            when not coalesce(legs.is_connected, false) or legs.judged_at is null
+            when dated.has_evidence then 'verified'
+            when dated.leg = 'submitted' and cases.is_held then 'pending'
+            when not coalesce(dated.is_connected, false) or dated.judged_at is null
                 then 'unverifiable'
-            when legs.is_anchor_unknown then 'unverifiable'
-            when legs.leg in ('submitted', 'known') and cases.is_untold then 'unverifiable'
-            when legs.leg = 'paid' and orphans.case_no is not null then 'unverifiable'
-            when legs.leg = 'known' and contacts.case_id is null then 'unverifiable'
-            when legs.judged_at < legs.window_ends_at then 'pending'
-            when legs.leg = 'booked' and open_matches.case_no is not null then 'pending'
+            when dated.is_anchor_unknown then 'unverifiable'
+            when dated.leg in ('submitted', 'known') and cases.is_untold then 'unverifiable'
+            when dated.leg = 'paid' and orphans.case_no is not null then 'unverifiable'
+            when dated.leg = 'known' and contacts.case_id is null then 'unverifiable'
+            when dated.judged_at < dated.window_ends_at then 'pending'
+            when dated.leg = 'booked' and open_matches.case_no is not null then 'pending'
             when
-                legs.leg in ('confirmed', 'ticketed')
-                and coalesce(telling.told_until < legs.window_ends_at, false)
+                dated.leg in ('confirmed', 'ticketed')
+                and coalesce(telling.told_until < dated.window_ends_at, false)
                 then 'pending'
             else 'refuted'
         end as own_truth
-    from legs
-    inner join cases on legs.case_id = cases.case_id
-    inner join ends on legs.case_id = ends.case_id
-    left join contacts on legs.case_id = contacts.case_id
-    left join refunds on legs.case_id = refunds.case_id
+    from dated
+    inner join cases on dated.case_id = cases.case_id
+    inner join ends on dated.case_id = ends.case_id
+    left join contacts on dated.case_id = contacts.case_id
+    left join refunds on dated.case_id = refunds.case_id
     left join open_matches on cases.case_id = 'order:' || open_matches.case_no
     left join orphans on cases.case_id = 'order:' || orphans.case_no
     left join telling on true
@@ -203,18 +225,22 @@ surface_only as (
         and (own.leg in ('confirmed', 'ticketed') or (own.leg = 'known' and own.loop = 'member'))
 ),
 
+doubtful_cases as (
+    select distinct case_id from own
+    where own_truth = 'unverifiable' and leg not in ('submitted', 'paid')
+),
+
 -- What would make these legs due cannot be asked for, so nobody can say that they are missing.
 cause_unverifiable as (
     select
-        own.case_id,
-        own.leg
-    from own
-    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
-    inner join own as earlier
-        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+        earlier.case_id,
+        ancestors.leg
+    from own as earlier
+    inner join doubtful_cases on earlier.case_id = doubtful_cases.case_id
+    inner join ancestors on earlier.loop = ancestors.loop and earlier.leg = ancestors.ancestor
     where
-        own.leg in ('received', 'fulfilled', 'reflowed', 'notified', 'served', 'resolved')
-    group by own.case_id, own.leg
+        ancestors.leg in ('received', 'fulfilled', 'reflowed', 'notified', 'served', 'resolved')
+    group by earlier.case_id, ancestors.leg
     having
         min(
             case
@@ -228,6 +254,7 @@ cause_unverifiable as (
 asked as (
     select
         own.case_id,
+        own.loop,
         own.leg,
         case
             when cause_unverifiable.case_id is null then own.own_truth
@@ -242,17 +269,15 @@ asked as (
 -- What is not there before a leg, the earliest in its branch first.
 missing_before as (
     select
-        own.case_id,
-        own.leg,
+        earlier.case_id,
+        ancestors.leg,
         earlier.asked_truth,
         row_number() over (
-            partition by own.case_id, own.leg, earlier.asked_truth = 'unverifiable'
+            partition by earlier.case_id, ancestors.leg, earlier.asked_truth = 'unverifiable'
             order by ancestors.distance desc
         ) as breaking_rank
-    from own
-    inner join ancestors on own.loop = ancestors.loop and own.leg = ancestors.leg
-    inner join asked as earlier
-        on own.case_id = earlier.case_id and ancestors.ancestor = earlier.leg
+    from asked as earlier
+    inner join ancestors on earlier.loop = ancestors.loop and earlier.leg = ancestors.ancestor
     where earlier.asked_truth in ('pending', 'refuted', 'unverifiable')
 ),
 
@@ -302,7 +327,14 @@ waiting as (
 
 judged as (
     select
-        own.*,
+        legs.*,
+        own.is_abandoned,
+        own.is_claimed,
+        own.is_in_conflict,
+        own.is_window_passed,
+        own.may_be_paid_otherwise,
+        own.has_identifier,
+        own.own_truth,
         surface_only.case_id is not null as is_surface_only,
         coalesce(awaiting_order.is_pending, false) as is_order_awaited,
         first_broken.inherited_truth,
@@ -321,7 +353,8 @@ judged as (
             when own.leg = 'refunded' and awaiting_order.is_pending then 'pending'
             else own.own_truth
         end as truth
-    from own
+    from legs
+    inner join own on legs.case_id = own.case_id and legs.leg = own.leg
     left join surface_only on own.case_id = surface_only.case_id
     left join awaiting_order on own.case_id = awaiting_order.case_id
     left join waiting on own.case_id = waiting.case_id

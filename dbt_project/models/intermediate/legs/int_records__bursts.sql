@@ -8,9 +8,16 @@ usual as (
 
 measured as (
     select
-        records.*,
-        usual.usual_lag_seconds,
-        records.lag_seconds > usual.usual_lag_seconds as is_lag_unusual
+        records.table_name,
+        records.business_line,
+        records.source_ref,
+        records.record_no,
+        coalesce(records.created_by, '') as actor,
+        records.created_at,
+        records.caused_at,
+        records.listed_at,
+        records.lag_seconds,
+        usual.usual_lag_seconds
     from records
     left join usual
         on
@@ -19,56 +26,115 @@ measured as (
             and records.business_day = usual.business_day
 ),
 
--- What the interface did of the same line meanwhile: whether it made any record in its usual time
--- after this one was overdue and well before it came, and how many it made down the line's list.
-counted as (
+-- What the interface made in its usual time.
+usually_made as (
     select
-        *,
-        coalesce(
-            max(case when not is_lag_unusual then created_at end)
-                over (
-                    partition by table_name, business_line
-                    order by created_at
-                    range between unbounded preceding
-                    and interval {{ by_hand('burst_seconds') }} seconds preceding
-                )
-            >= {{ add_seconds('caused_at', 'usual_lag_seconds') }},
-            false
-        ) as is_passed_over,
-        sum(case when not is_lag_unusual then 1 else 0 end) over (
-            partition by table_name, business_line
-            order by listed_at, record_no, source_ref
-            rows between unbounded preceding and current row
-        ) as usual_rank
-    from measured
-),
-
--- What may be by hand. A told account works for itself.
-lagging as (
-    select
-        source_ref,
-        record_no,
         table_name,
         business_line,
-        coalesce(created_by, '') as actor,
         created_at,
-        {{ is_in_office_hours('created_at') }} as is_made_in_office_hours,
-        listed_at,
-        usual_rank,
-        is_passed_over,
-        lag(created_at) over (
-            partition by table_name, coalesce(created_by, '')
-            order by created_at, record_no, source_ref
-        ) as previous_at,
-        lead(created_at) over (
-            partition by table_name, coalesce(created_by, '')
-            order by created_at, record_no, source_ref
-        ) as next_at
-    from counted
+        listed_at
+    from measured
+    where lag_seconds <= usual_lag_seconds
+),
+
+late as (
+    select * from measured
     where
         lag_seconds > greatest(
             coalesce(usual_lag_seconds, 0), {{ by_hand('burst_lag_seconds') }}
         )
+),
+
+-- Of each late record the moment well before it, among those at which the interface made one.
+moments as (
+    select
+        table_name,
+        business_line,
+        created_at as happened_at,
+        created_at as usually_made_at,
+        cast(null as varchar) as source_ref
+    from usually_made
+    union all
+    select
+        table_name,
+        business_line,
+        created_at - interval {{ by_hand('burst_seconds') }} seconds,
+        cast(null as timestamptz),
+        source_ref
+    from late
+),
+
+made_before as (
+    select
+        source_ref,
+        max(usually_made_at) over (
+            partition by table_name, business_line
+            order by happened_at, source_ref nulls first
+            rows between unbounded preceding and current row
+        ) as last_usually_made_at
+    from moments
+),
+
+-- Each late record in its line's list, among those that the interface made.
+places as (
+    select
+        table_name,
+        business_line,
+        listed_at,
+        1 as usually_made,
+        cast(null as varchar) as source_ref
+    from usually_made
+    union all
+    select
+        table_name,
+        business_line,
+        listed_at,
+        0,
+        source_ref
+    from late
+),
+
+listed_before as (
+    select
+        source_ref,
+        sum(usually_made) over (
+            partition by table_name, business_line
+            order by listed_at, source_ref nulls first
+            rows between unbounded preceding and current row
+        ) as usual_rank
+    from places
+),
+
+-- What may be by hand, and what the interface did of the same line meanwhile: whether it made any
+-- record in its usual time after this one was overdue and well before it came, and how many it made
+-- down the line's list. A told account works for itself.
+lagging as (
+    select
+        late.source_ref,
+        late.record_no,
+        late.table_name,
+        late.business_line,
+        late.actor,
+        late.created_at,
+        {{ is_in_office_hours('late.created_at') }} as is_made_in_office_hours,
+        late.listed_at,
+        listed_before.usual_rank,
+        coalesce(
+            made_before.last_usually_made_at
+            >= {{ add_seconds('late.caused_at', 'late.usual_lag_seconds') }},
+            false
+        ) as is_passed_over,
+        lag(late.created_at) over (
+            partition by late.table_name, late.actor
+            order by late.created_at, late.record_no, late.source_ref
+        ) as previous_at,
+        lead(late.created_at) over (
+            partition by late.table_name, late.actor
+            order by late.created_at, late.record_no, late.source_ref
+        ) as next_at
+    from late
+    inner join made_before on late.source_ref = made_before.source_ref
+    inner join listed_before on late.source_ref = listed_before.source_ref
 ),
 
 -- A sheet or a backlog comes at a machine's pace; a sitting beside it is a burst of its own.
