@@ -8,7 +8,7 @@ day by day. The clock is a made-up one: waiting costs nothing.
 import os
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -25,11 +25,10 @@ from pipeline.errors import BihuanError, NotReadyError
 from pipeline.landed import TABLES
 from pipeline.landing import SHANGHAI, Landing, day_end
 from pipeline.simulation import Options, simulate
-from pipeline.simulation.outages import Outages, Struck, every_fault
+from pipeline.simulation.outages import Outages, every_fault
 from pipeline.simulation.running import WECHAT_URL
 from pipeline.simulation.wechat_server import WechatServer
 from pipeline.sources import Source, find_connector
-from pipeline.sources.joined import JoinedSource
 from pipeline.sources.wechat.wire import Wire
 
 DAYS = 40
@@ -42,8 +41,10 @@ TIMEOUT = httpx.Timeout(5.0, read=1.5)
 OVERHEAD_MOST = 0.20
 # A quota of the day holds a table up until the next; in so many days every fault is past.
 DAYS_OF_PATIENCE = 40
-# What is asked of the moment, and so differs from run to run.
-OF_THE_MOMENT = ("wechat_quota",)
+# Quotas are left out: they are asked of the moment, and so differ from run to run.
+WECHAT_CONNECTORS = (
+    "wechat_miniprogram", "wechat_official_account", "wechat_orders", "wechat_pay",
+)  # fmt: skip
 
 
 class Clock:
@@ -73,20 +74,93 @@ class Clock:
         return is_over
 
 
+@dataclass(frozen=True)
+class Landed:
+    """What a backfill came to: the digest of each table and day, and the calls that it took."""
+
+    shas: Mapping[tuple[str, date], str]
+    calls: int
+    runs: int
+
+
 @dataclass
 class Backfill:
-    """What one backfill came to. `outcomes`: fault, then what became of it, then how often."""
+    """The landing of every day of a company's WeChat tables, asked again as its schedule does.
 
-    shas: dict[tuple[str, date], str]
-    calls: int
-    rounds: int
-    struck: tuple[Struck, ...] = ()
-    outcomes: Mapping[str, Counter[str]] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    `outcomes`: fault, then what became of it, then how often. `told` are the texts of all errors.
+    """
 
-    @property
-    def spoilt_calls(self) -> int:
-        return sum(each.calls for each in self.struck)
+    company: Company
+    clock: Clock
+    outages: Outages
+    outcomes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    told: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._landing = Landing(self.company.data / "landing", hash_key=self.company.hash_key)
+        self._wire = Wire(sleep=self.clock.sleep, now=self.clock.now, timeout=TIMEOUT)
+        assert self.company.last_day is not None, "a simulated company has ended"
+        self._last_day = self.company.last_day
+
+    def run(self) -> Landed:
+        """Land until nothing is missing, or patience ends."""
+        until = self.clock.instant + timedelta(days=DAYS_OF_PATIENCE)
+        runs, is_daily = 0, True
+        while (behind := self._tables_behind()) and self.clock.instant < until:
+            runs += 1
+            for table in behind:
+                self._land(table, asks_again=is_daily)
+            is_daily = self.clock.wait_for_the_next_asking()
+        shas = {(batch.table, batch.day): batch.sha256 for batch in self._landing.batches()}
+        return Landed(shas, self.outages.calls_count, runs)
+
+    def _land(self, table: str, *, asks_again: bool) -> None:
+        """One run's landing of a table, with the retries that its step has."""
+        for tried in range(RETRIES + 1):
+            struck_before = len(self.outages.struck)
+            error: BihuanError | None = None
+            try:
+                self._land_once(self._open(table), asks_again=asks_again)
+            except BihuanError as raised:
+                error = raised
+                self.told.append(str(error))
+            self._note(struck_before, error)
+            if error is None or not error.can_retry or isinstance(error, NotReadyError):
+                return
+            self.clock.sleep(FIRST_PAUSE_SECONDS * 2**tried)
+
+    def _land_once(self, source: Source, *, asks_again: bool) -> None:
+        chosen = choose_days(
+            source, self._landing, [self._last_day], first_day=self.company.first_day,
+            trailing_days=0, catch_up=True, asks_again=asks_again,
+        )  # fmt: skip
+        for _ in land_days(source, self._landing, chosen):
+            pass
+
+    def _note(self, before: int, error: BihuanError | None) -> None:
+        """What became of the faults of one landing: the latest one ended it, if anything did."""
+        ended_by = self.outages.latest if error is not None else None
+        for number in range(before, len(self.outages.struck)):
+            if number != ended_by:
+                self.outcomes[self.outages.struck[number].fault]["overcome"] += 1
+        if ended_by is not None:
+            self.outcomes[self.outages.struck[ended_by].fault][type(error).__name__] += 1
+
+    def _tables_behind(self) -> list[str]:
+        landed = self._landing.watermarks()
+        return [
+            name
+            for name, settings in self.company.sources.tables.items()
+            if settings.connector in WECHAT_CONNECTORS
+            and (name not in landed or landed[name].complete_until < day_end(self._last_day))
+        ]
+
+    def _open(self, table: str) -> Source:
+        """The source of a table as the product opens it, but on this line and clock."""
+        settings = self.company.sources.tables[table]
+        connector: Callable[..., Source] = find_connector(table, settings)
+        connection = self.company.sources.connections[settings.connection]
+        return connector(TABLES[table], settings, connection, self.company, wire=self._wire)
 
 
 @dataclass(frozen=True)
@@ -98,9 +172,12 @@ class Compared:
     wrong: int
     calls: int
     needed: int
-    rounds: int
-    faults: int
+    runs: int
     backfill: Backfill
+
+    @property
+    def faults(self) -> int:
+        return len(self.backfill.outages.struck)
 
     @property
     def overhead(self) -> float:
@@ -136,20 +213,17 @@ def _compare(seed: int, tell: Tell) -> Compared:
         folder = Path(name)
         summary = simulate(folder / "company", Options(seed=seed, days=DAYS, orders=ORDERS))
         noon_after = day_end(summary.last_day) + timedelta(hours=12)
-        good = _backfill(folder, "good", Clock(noon_after), None)
-        clock = Clock(noon_after)
-        outages = Outages(seed, clock.epoch)
-        bad = _backfill(folder, "bad", clock, outages)
-    needed = good.calls + bad.spoilt_calls
+        _, good = _backfill(folder, "good", Clock(noon_after), seed, is_on=False)
+        backfill, bad = _backfill(folder, "bad", Clock(noon_after), seed, is_on=True)
+    needed = good.calls + sum(struck.calls for struck in backfill.outages.struck)
     compared = Compared(
         seed=seed,
         missing=len(good.shas.keys() - bad.shas.keys()),
         wrong=sum(bad.shas[key] != sha for key, sha in good.shas.items() if key in bad.shas),
         calls=bad.calls,
         needed=needed,
-        rounds=bad.rounds,
-        faults=len(bad.struck),
-        backfill=bad,
+        runs=bad.runs,
+        backfill=backfill,
     )
     tell(
         f"schedule {seed}: {compared.faults} faults, {compared.calls} calls where {needed} were"
@@ -158,130 +232,17 @@ def _compare(seed: int, tell: Tell) -> Compared:
     return compared
 
 
-def _backfill(folder: Path, name: str, clock: Clock, outages: Outages | None) -> Backfill:
-    """Land every WeChat table of every day, asking again as the product's own schedule does."""
-    counting = outages or Outages(0, clock.epoch, is_on=False)
-    server = WechatServer(
-        folder / "company" / "systems" / "wechat", now=clock.epoch, outages=counting
-    )
-    counting.revoke = server.platform.revoke_tokens
+def _backfill(
+    folder: Path, name: str, clock: Clock, seed: int, *, is_on: bool
+) -> tuple[Backfill, Landed]:
+    outages = Outages(seed, clock.epoch, is_on=is_on)
+    systems = folder / "company" / "systems" / "wechat"
+    server = WechatServer(systems, now=clock.epoch, outages=outages)
+    outages.revoke = server.platform.revoke_tokens
     with server, _environment(WECHAT_URL, server.address):
         company = load_company(folder / "company", data=folder / name)
-        landing = Landing(company.data / "landing", hash_key=company.hash_key)
-        wire = Wire(sleep=clock.sleep, now=clock.now, timeout=TIMEOUT)
-        sources = {table: _open(table, company, wire) for table in _tables_of(company)}
-        outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        told: list[str] = []
-        until = clock.instant + timedelta(days=DAYS_OF_PATIENCE)
-        rounds, is_daily = 0, True
-        while (behind := _behind(company, landing, sources)) and clock.instant < until:
-            rounds += 1
-            for table in behind:
-                _land(
-                    sources[table],
-                    company,
-                    landing,
-                    clock,
-                    counting,
-                    outcomes,
-                    told,
-                    asks_again=is_daily,
-                )
-            is_daily = clock.wait_for_the_next_asking()
-        shas = {(batch.table, batch.day): batch.sha256 for batch in landing.batches()}
-    return Backfill(
-        shas, counting.calls_count, rounds, tuple(counting.struck), outcomes, tuple(told)
-    )
-
-
-def _land(
-    source: Source,
-    company: Company,
-    landing: Landing,
-    clock: Clock,
-    outages: Outages,
-    outcomes: defaultdict[str, Counter[str]],
-    told: list[str],
-    *,
-    asks_again: bool,
-) -> None:
-    """One run's landing of a table, with the retries that its step has."""
-    days = [
-        company.first_day + timedelta(days=number)
-        for number in range((company.last_day - company.first_day).days + 1)  # type: ignore[operator]
-    ]
-    for tried in range(RETRIES + 1):
-        struck_before = len(outages.struck)
-        error: BihuanError | None = None
-        try:
-            chosen = choose_days(
-                source, landing, days, first_day=company.first_day, trailing_days=0,
-                catch_up=True, asks_again=asks_again,
-            )  # fmt: skip
-            for _ in land_days(source, landing, chosen):
-                pass
-        except BihuanError as raised:
-            error = raised
-            told.append(str(error))
-        _note(outages, struck_before, error, outcomes)
-        if error is None or not error.can_retry or isinstance(error, NotReadyError):
-            return
-        clock.sleep(FIRST_PAUSE_SECONDS * 2**tried)
-
-
-def _note(
-    outages: Outages,
-    before: int,
-    error: BihuanError | None,
-    outcomes: defaultdict[str, Counter[str]],
-) -> None:
-    """What became of the faults of one landing: the latest one ended it, if anything did."""
-    ended_by = outages.latest if error is not None else None
-    for number in range(before, len(outages.struck)):
-        if number != ended_by:
-            outcomes[outages.struck[number].fault]["overcome"] += 1
-    if ended_by is not None:
-        outcomes[outages.struck[ended_by].fault][type(error).__name__] += 1
-
-
-def _tables_of(company: Company) -> list[str]:
-    return [
-        name
-        for name, settings in company.sources.tables.items()
-        if settings.connector in WECHAT_CONNECTORS and name not in OF_THE_MOMENT
-    ]
-
-
-WECHAT_CONNECTORS = (
-    "wechat_miniprogram", "wechat_official_account", "wechat_orders", "wechat_pay",
-)  # fmt: skip
-
-
-def _open(table: str, company: Company, wire: Wire) -> Source:
-    """The source of a table as the product opens it, but on this line and clock."""
-    settings = company.sources.tables[table]
-    connector = find_connector(table, settings)
-    sources = [
-        connector(  # type: ignore[call-arg]
-            TABLES[table],
-            settings.model_copy(update={"connections": (name,)}),
-            company.sources.connections[name],
-            company,
-            wire=wire,
-        )
-        for name in settings.connections
-    ]
-    return sources[0] if len(sources) == 1 else JoinedSource(TABLES[table], sources)
-
-
-def _behind(company: Company, landing: Landing, sources: Mapping[str, Source]) -> list[str]:
-    assert company.last_day is not None
-    landed = landing.watermarks()
-    return [
-        table
-        for table in sources
-        if table not in landed or landed[table].complete_until < day_end(company.last_day)
-    ]
+        backfill = Backfill(company, clock, outages)
+        return backfill, backfill.run()
 
 
 @contextmanager
@@ -327,7 +288,7 @@ def _tables(compared: Sequence[Compared]) -> Iterator[Figures]:
         as_texts([
             (
                 each.seed, each.faults, f"{each.calls:,}", f"{each.needed:,}",
-                f"{each.overhead:+.1%}", each.rounds, each.missing, each.wrong,
+                f"{each.overhead:+.1%}", each.runs, each.missing, each.wrong,
             )
             for each in compared
         ]),
@@ -337,7 +298,7 @@ def _tables(compared: Sequence[Compared]) -> Iterator[Figures]:
     for each in compared:
         for fault, of in each.backfill.outcomes.items():
             outcomes[fault] += of
-        for struck in each.backfill.struck:
+        for struck in each.backfill.outages.struck:
             calls[struck.fault] += struck.calls
     yield Figures(
         "What went wrong, and what came of it",

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import speed, truth
+from bench import speed, truth, wechat
 from bench.cuts import Cut, Leg, compare_cut, cut_source, read_legs
 from bench.large_company import FIRST_DAY, LargeCompany, Size
-from bench.measurement import MEASUREMENTS
+from bench.measurement import MEASUREMENTS, Asked
 from bench.scratch import compile_models
 from bench.simulated import Found, landed, read_found
 from bench.truth import Cell, Evidence
@@ -54,7 +54,7 @@ def test_without_a_name_every_measurement_is_listed_with_its_page(run: Run) -> N
 def test_a_measurement_that_does_not_exist_is_a_mistake_in_the_arguments(run: Run) -> None:
     code, out, err = run("height")
     assert (code, out) == (2, "")
-    assert "found height, allowed: truth, speed" in err
+    assert "found height, allowed: truth, speed, wechat" in err
 
 
 # ---------------------------------------------------------------------------------------- speed
@@ -368,3 +368,58 @@ def test_what_is_found_is_read_with_the_residuals_of_the_bridge(evidence: Eviden
     found: Found = evidence.cells[0].found
     assert (found.residual_fen, found.residual_count) == (0, 0)
     assert found.bridge_rows > 10
+
+
+# --------------------------------------------------------------------------------------- wechat
+
+
+@pytest.fixture(scope="module")
+def schedule() -> wechat.Compared:
+    """Five days of one small company, landed on a good day and under outages."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(wechat, "DAYS", 5)
+        patched.setattr(wechat, "ORDERS", 40)
+        compared: list[wechat.Compared] = []
+        judge = wechat.find_bars
+        patched.setattr(
+            wechat, "find_bars", lambda found: compared.extend(found) or judge(compared)
+        )
+        measured = wechat.measure(Asked(seeds=1), lambda _: None)
+    assert not measured.is_whole
+    (schedule,) = compared
+    return schedule
+
+
+def test_a_backfill_under_outages_lands_what_a_good_day_lands(schedule: wechat.Compared) -> None:
+    assert (schedule.missing, schedule.wrong) == (0, 0)
+    assert schedule.faults > 10
+    assert schedule.calls >= schedule.needed > 0
+    overcome = sum(of["overcome"] for of in schedule.backfill.outcomes.values())
+    assert 0 < overcome < sum(of.total() for of in schedule.backfill.outcomes.values())
+
+
+@pytest.mark.parametrize(
+    ("changed", "bar"),
+    [
+        ({"missing": 1}, "schedule 1: no day is missing"),
+        ({"wrong": 2}, "schedule 1: no day is wrong"),
+        ({"calls": 10**6}, "schedule 1: at most 20% more calls than needed"),
+    ],
+)
+def test_a_backfill_that_is_not_whole_or_not_sparing_fails_the_measurement(
+    schedule: wechat.Compared, changed: dict[str, Any], bar: str
+) -> None:
+    before = {bar.name for bar in wechat.find_bars([schedule]) if not bar.is_held}
+    after = {
+        bar.name for bar in wechat.find_bars([replace(schedule, **changed)]) if not bar.is_held
+    }
+    assert bar in after
+    assert bar not in before or "calls" in changed
+
+
+def test_an_error_text_that_bears_a_token_fails_the_measurement(schedule: wechat.Compared) -> None:
+    (sound,) = (bar for bar in wechat.find_bars([schedule]) if "token" in bar.name)
+    schedule.backfill.told.append("GET /datacube/x?access_token=80_secret")
+    (telling,) = (bar for bar in wechat.find_bars([schedule]) if "token" in bar.name)
+    schedule.backfill.told.pop()
+    assert (sound.is_held, telling.is_held) == (True, False)

@@ -6,7 +6,7 @@ hosts know and answer by themselves stands in their own modules.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
@@ -298,11 +298,3 @@ def _asked(call: Call) -> str:
     body = call.json() or {}
     told = body.get("begin_date") or call.query.get("bill_date") or ""
     return re.sub(r"[^0-9-]", "", str(told)) or json.dumps(body.get("pay_time_range", ""))
-
-
-def count_by_fault(struck: Sequence[Struck]) -> dict[str, int]:
-    """How often each fault was dealt."""
-    counts: dict[str, int] = {}
-    for each in struck:
-        counts[each.fault] = counts.get(each.fault, 0) + 1
-    return counts
