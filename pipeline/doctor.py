@@ -96,14 +96,22 @@ def _named_secrets(company: Company) -> dict[str, str]:
 
 
 def _examine_systems(company: Company) -> Iterator[Finding]:
+    """What each table's system answers. Tables that one thing ails are told together."""
+    ailing: dict[tuple[str, type[BihuanError], str], list[str]] = {}
+    first: dict[tuple[str, type[BihuanError], str], BihuanError] = {}
     for table, settings in company.sources.tables.items():
-        subject = f"{table} ({', '.join(settings.connections)})"
+        connections = ", ".join(settings.connections)
         try:
-            yield Finding(subject, "ok", open_source(table, company).probe())
-        except RetiredEndpointError as error:
-            yield Finding(subject, "note", error.message, error.next_step)
+            yield Finding(f"{table} ({connections})", "ok", open_source(table, company).probe())
         except BihuanError as error:
-            yield Finding(subject, "problem", error.message, error.next_step)
+            ailment = (connections, type(error), error.next_step)
+            ailing.setdefault(ailment, []).append(table)
+            first.setdefault(ailment, error)
+    for ailment, tables in ailing.items():
+        connections, kind, next_step = ailment
+        level: Level = "note" if issubclass(kind, RetiredEndpointError) else "problem"
+        subject = f"{', '.join(tables)} ({connections})"
+        yield Finding(subject, level, first[ailment].message, next_step)
 
 
 def _examine_landing(company: Company) -> Iterator[Finding]:

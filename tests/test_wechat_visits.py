@@ -246,6 +246,18 @@ def test_a_retired_call_is_no_failure_of_the_account(company: Company) -> None:
     assert told.level == "note"
 
 
+def test_what_ails_a_whole_account_is_told_once(company: Company) -> None:
+    line = Line(lambda _: refuse(40164, "invalid ip 203.0.113.9, not in whitelist"))
+    found = examine_with(company, line)
+    refused = [finding for finding in found if "40164" in finding.told]
+    assert [finding.subject.partition(" (")[2] for finding in refused] == [
+        "mini_program)", "service_account)",
+    ]  # fmt: skip
+    assert refused[0].subject.startswith("mp_daily, ")
+    assert all("203.0.113.9" in finding.told for finding in refused)
+    assert all("IP whitelist" in finding.mend for finding in refused)
+
+
 def examine_with(company: Company, line: Line) -> list[Finding]:
     """What the doctor finds of the systems, reached over a line."""
     with pytest.MonkeyPatch.context() as patch:

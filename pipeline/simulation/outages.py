@@ -27,7 +27,7 @@ SLOW_SECONDS = 2.0
 # One answer in so many is struck, by path: where few calls are made more often, so that each fault
 # comes to pass.
 CALLS_PER_FAULT = {
-    "/cgi-bin/": 3, "/datacube/": 12, "/wxa/sec/order/": 5, "/v3/bill/": 6, "/v3/billdownload/": 8,
+    "/cgi-bin/": 2, "/datacube/": 12, "/wxa/sec/order/": 5, "/v3/bill/": 6, "/v3/billdownload/": 8,
 }  # fmt: skip
 CLOCK_SKEW_SECONDS = 400
 
