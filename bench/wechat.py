@@ -318,8 +318,9 @@ def _tables(compared: Sequence[Compared]) -> Iterator[Figures]:
 _REMARKS = (
     f"A simulated company of {DAYS} days is landed from simulated hosts over HTTP on this machine:"
     " every mini-program and service-account figure, the order list, trade bill and fund flow. One"
-    " call in eight meets a fault of the schedule; some go on for a minute, half an hour or until"
-    " midnight. Clock and waiting are made up, so a day's wait takes no time.",
+    " call in two (tokens) to twelve (figures) meets a fault of the schedule; some go on for a"
+    " minute, half an hour or until midnight. Clock and waiting are made up, so a day's wait takes"
+    " no time.",
     "*Overcome at once* means that the landing went on: the call was tried again, the token"
     " renewed, the minute waited out. A landing that ended is told to a person with the error's"
     " class and what to do, and what is missing is asked for again by a later run. *Needed* are the"
