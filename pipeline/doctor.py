@@ -87,7 +87,10 @@ def _named_secrets(company: Company) -> dict[str, str]:
     named = {}
     for name in sorted(used):
         connection = company.sources.connections[name]
-        for variable in (connection.app_secret_env, connection.url_env):
+        for variable in (
+            connection.app_secret_env, connection.url_env, connection.corp_secret_env,
+            connection.callback_token_env, connection.callback_key_env,
+        ):  # fmt: skip
             if variable:
                 named[variable] = f"connection {name}"
     for channel in company.alerts.channels:
@@ -103,15 +106,16 @@ def _examine_systems(company: Company) -> Iterator[Finding]:
         connections = ", ".join(settings.connections)
         try:
             yield Finding(f"{table} ({connections})", "ok", open_source(table, company).probe())
+        except RetiredEndpointError as error:
+            yield Finding(f"{table} ({connections})", "note", error.message, error.next_step)
         except BihuanError as error:
             ailment = (connections, type(error), error.next_step)
             ailing.setdefault(ailment, []).append(table)
             first.setdefault(ailment, error)
     for ailment, tables in ailing.items():
-        connections, kind, next_step = ailment
-        level: Level = "note" if issubclass(kind, RetiredEndpointError) else "problem"
+        connections, _, next_step = ailment
         subject = f"{', '.join(tables)} ({connections})"
-        yield Finding(subject, level, first[ailment].message, next_step)
+        yield Finding(subject, "problem", first[ailment].message, next_step)
 
 
 def _examine_landing(company: Company) -> Iterator[Finding]:

@@ -51,6 +51,10 @@ class NotReadyError(SourceError):
     can_retry = True
 
 
+class QuotaOfDayError(NotReadyError):
+    """The calls of this day are used up: ask again tomorrow."""
+
+
 class PermanentSourceError(SourceError):
     """Refused, withdrawn or not allowed: trying again cannot help."""
 

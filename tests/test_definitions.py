@@ -186,9 +186,9 @@ def test_after_the_last_day_nothing_runs(definitions: dg.Definitions) -> None:
 @pytest.mark.parametrize(
     ("connector", "deadline", "since"),
     [
-        ("sql", "30 14 * * *", timedelta(hours=14, minutes=30)),
-        ("wechat_pay", "30 14 * * *", timedelta(hours=4, minutes=30)),
-        ("wechat_miniprogram", "0 15 * * *", timedelta(hours=3, minutes=30)),
+        ("sql", "0 15 * * *", timedelta(hours=15)),
+        ("wechat_pay", "0 15 * * *", timedelta(hours=5)),
+        ("wechat_miniprogram", "30 15 * * *", timedelta(hours=4)),
     ],
 )
 def test_a_table_is_fresh_once_landed_after_its_system_had_the_day(

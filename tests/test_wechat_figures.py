@@ -272,6 +272,26 @@ def test_the_days_that_come_of_age_are_asked_again_for_those_who_came_back(tmp_p
     assert ages(date(2026, 10, 11), trailing_days=1) == [0, 1]
 
 
+def test_days_that_came_of_age_while_no_run_asked_are_made_up_for(tmp_path: Path) -> None:
+    known = {date(2026, 9, 1) + timedelta(days=number): "sha" for number in range(41)}
+    noon = datetime(2026, 10, 12, 12, tzinfo=SHANGHAI)
+    asked = source(write_company(tmp_path), "mp_retention", answering(lambda *_: None, now=noon))
+    # Landed up to the 9th: the 10th and the 11th were missed, and with them what came of age.
+    since = datetime(2026, 10, 10, tzinfo=SHANGHAI)
+    ages = {(date(2026, 10, 11) - day).days for day in asked.changed_days(since, known)}
+    assert ages == {1, 2, 7, 8, 14, 15, 30, 31}
+
+
+def test_an_array_that_wechat_leaves_out_is_an_empty_one(company: Company) -> None:
+    monday = date(2026, 10, 12)  # which ends neither week nor month
+    half = {"ref_date": "20261012", "visit_uv": [{"key": 0, "value": 3}]}
+    rows, reasons = land(company, "mp_retention", answering(lambda *_: half), monday)
+    assert [(row["visitors"], int(row["value"])) for row in rows] == [("visit_uv", 3)]
+    assert reasons == []
+    with pytest.raises(BrokenContentError, match="found no visit_uv_new"):
+        land(company, "mp_retention", answering(lambda *_: {"ref_date": "x"}), monday)
+
+
 def test_ref_dates_are_read_in_every_form_that_wechat_writes() -> None:
     assert read_span("20170313") == read_span("2017-03-13") == Span(MARCH_13, MARCH_13)
     assert read_span("20170306-20170312") == Span(date(2017, 3, 6), date(2017, 3, 12))

@@ -9,13 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.company import Company
+from pipeline.company import Company, load_company
+from pipeline.defs.jobs import tables_behind
 from pipeline.doctor import Finding, examine
 from pipeline.errors import (
     BrokenContentError,
     ConfigurationError,
     NotReadyError,
     PermanentSourceError,
+    QuotaOfDayError,
     RetiredEndpointError,
     SourceError,
     TransientSourceError,
@@ -191,10 +193,38 @@ def test_every_known_code_has_its_class_a_meaning_and_a_next_step(
 
 
 def test_a_final_refusal_is_not_repeated(company: Company) -> None:
-    for code in (61501, 48001, 47009, 45009, 12345):
+    for code in (61501, 48001, 47009, 12345):
         line = answering(refuse(code))
         assert isinstance(failure(company, line), PermanentSourceError)
         assert line.paths().count(VISITS) == 1
+
+
+def test_a_quota_of_the_day_is_asked_for_tomorrow_and_not_again_today(company: Company) -> None:
+    line = answering(refuse(45009))
+    assert isinstance(failure(company, line), QuotaOfDayError)
+    assert line.paths().count(VISITS) == 1
+
+
+def test_two_accounts_are_not_mixed_in_figures_that_name_none(company: Company) -> None:
+    folder = company.data.parent
+    written = (folder / "sources.yml").read_text()
+    (folder / "sources.yml").write_text(
+        written.replace(
+            "mp_daily: {connector: wechat_miniprogram, connection: mini_program",
+            "mp_daily: {connector: wechat_miniprogram, connection: [mini_program, service_account]",
+        )
+    )
+    with pytest.raises(ConfigurationError, match="found 2, allowed: one account"):
+        load_company(folder, environment={})
+
+
+def test_sources_that_build_a_day_at_an_hour_are_asked_again_while_behind(
+    company: Company,
+) -> None:
+    keyed = load_company(company.data.parent, environment={"BIHUAN_HASH_KEY": "k" * 32})
+    behind = tables_behind(keyed, date(2026, 10, 3))
+    assert {"mp_daily", "oa_users", "pay_bill"} <= set(behind)
+    assert "mp_orders" not in behind  # its list has no hour
 
 
 def test_a_wrong_secret_says_what_to_do_and_is_never_told(company: Company) -> None:

@@ -111,6 +111,8 @@ class Connector:
     table_takes: tuple[str, ...] = ()
     own_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys that it reads for one of its tables only."""
+    is_of_one_account: bool = False
+    """Its rows do not say of which account they are, so two must not be mixed in one table."""
 
     def takes(self, table: str) -> tuple[str, ...]:
         """The optional keys of one table."""
@@ -145,6 +147,7 @@ CONNECTORS: dict[str, Connector] = {
             "mp_daily", "mp_weekly", "mp_monthly", "mp_sources", "mp_pages", "mp_retention",
             "mp_portrait",
         ),
+        is_of_one_account=True,
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
     ),
@@ -153,6 +156,7 @@ CONNECTORS: dict[str, Connector] = {
             "oa_users", "oa_articles", "oa_article_days", "oa_account_days",
             "oa_upstream_messages", "oa_interface_days",
         ),
+        is_of_one_account=True,
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
     ),
@@ -209,6 +213,9 @@ def _check_table(landed: LandedTable, table: TableSource, document: Document) ->
         problem = f"found '{table.connector}', which cannot deliver {landed.name}, allowed: "
         yield document.mistake((*path, "connector"), problem + ", ".join(able))
         return
+    if connector.is_of_one_account and len(table.connections) > 1:
+        problem = f"found {len(table.connections)}, allowed: one account; its figures name none"
+        yield document.mistake((*path, "connection"), problem)
     yield from _check_keys(
         path, table, connector.table_needs, connector.takes(landed.name),
         table.connector, document,

@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 
 from pipeline.company import Company
-from pipeline.defs.landing import DAILY_RUN_AT
+from pipeline.defs.landing import DAILY_RUN_AT, PATIENCE
 from pipeline.defs.partitions import business_days
 from pipeline.defs.resources import company_folder, landing_of, last_day_asked
 from pipeline.landing import SHANGHAI, day_end
-from pipeline.sources import open_source
+from pipeline.sources import find_connector, open_source
 
 JOB = "daily"
 _RUNNING = dg.RunsFilter(
@@ -25,9 +25,10 @@ _RUNNING = dg.RunsFilter(
 # WeChat Pay's bills are ready at 10:00 the next day; an hour more, since they are late at times.
 EVERY_DAY = f"{DAILY_RUN_AT.minute} {DAILY_RUN_AT.hour} * * *"
 # The mini-program's figures come at 11:30, at times at noon, and an empty list is taken for an
-# empty day at 14:00: until half an hour later what is behind is asked for again. Then tomorrow.
+# empty day at 14:00. What is behind is asked for each half hour until patience ends; then tomorrow.
 ASK_AGAIN_SECONDS = 1800
-ASK_AGAIN_FROM, ASK_AGAIN_UNTIL = time(11, 30), time(14, 30)  # DAILY_RUN_AT and PATIENCE later
+ASK_AGAIN_FROM = time(11, 30)
+ASK_AGAIN_UNTIL = (datetime.combine(date.min, DAILY_RUN_AT) + PATIENCE).time()
 
 PRELOADED = ["dagster", "dagster_dbt", "pandas", "pyarrow", "pipeline.defs.landing"]
 
@@ -38,10 +39,16 @@ def landing_config(tables: Iterable[str], **config: bool) -> dict[str, Any]:
 
 
 def tables_behind(company: Company, yesterday: date) -> list[str]:
-    """The connected tables that are not landed as far as their source is ready now."""
+    """The tables that are not landed as far as their source is ready now.
+
+    Of sources that build a day at an hour of the next. What others lack is not a matter of hours:
+    a file that nobody delivered, an account to which nothing happened.
+    """
     landed = landing_of(company).watermarks()
     behind = []
-    for table in company.sources.tables:
+    for table, settings in company.sources.tables.items():
+        if find_connector(table, settings).ready_at == time.min:
+            continue
         ready = min(open_source(table, company).last_day() or yesterday, yesterday)
         if table not in landed or landed[table].complete_until < day_end(ready):
             behind.append(table)

@@ -16,14 +16,14 @@ from pipeline.defs.resources import (
     landing_of,
     last_day_asked,
 )
-from pipeline.errors import NotReadyError
+from pipeline.errors import NotReadyError, RetiredEndpointError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
 from pipeline.sources import Source, find_connector, open_source
 
 # The hour of the daily run, and how long what was not ready then is asked for again.
 DAILY_RUN_AT = time(11)
-PATIENCE = timedelta(hours=3, minutes=30)
+PATIENCE = timedelta(hours=4)
 
 # How the UI shows each connector; Dagster draws an icon for the words that it knows.
 KINDS = {
@@ -88,7 +88,7 @@ def landing_asset(
             not_ready = None
             try:
                 batches.extend(land_days(source, landing, chosen))
-            except NotReadyError as error:
+            except (NotReadyError, RetiredEndpointError) as error:
                 # Who catches up goes on with what is there; who names a day is told.
                 if not config.catch_up:
                     raise

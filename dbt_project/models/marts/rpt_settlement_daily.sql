@@ -36,7 +36,9 @@ dated_bill as (
         {{ business_day('happened_at') }} as business_day,
         coalesce(mch_id, 'unknown') as mch_id,
         row_kind,
-        settled_amount_fen,
+        -- The oldest layout of the bill does not name what was settled.
+        coalesce(settled_amount_fen, order_amount_fen - coalesce(coupon_fen, 0))
+            as settled_amount_fen,
         refunded_fen,
         round(fee_milli_fen / 1000.0) as fee_fen
     from bill

@@ -188,7 +188,11 @@ totals as (
     select
         days.business_day,
         'all' as source_group,
-        case when days.has_opens then coalesce(mp_days.sessions_count, 0) end as wechat_count,
+        -- A day that has a row without the figure is not a day without an opening.
+        case
+            when mp_days.business_day is not null then mp_days.sessions_count
+            when days.has_opens then 0
+        end as wechat_count,
         case when days.is_tracked then coalesce(tracked_days.tracked_count, 0) end
             as tracked_count,
         coalesce(explained_days.definition_count, 0) as definition_count

@@ -10,6 +10,7 @@ from typing import Literal
 from pipeline.errors import (
     NotReadyError,
     PermanentSourceError,
+    QuotaOfDayError,
     RetiredEndpointError,
     SourceError,
     TransientSourceError,
@@ -26,7 +27,7 @@ class UnknownCallError(PermanentSourceError):
 
 
 Reaction = Literal[
-    "busy", "wait a minute", "renew token", "not ready", "retired", "unknown call", "stop",
+    "busy", "wait a minute", "renew token", "not ready", "tomorrow", "retired", "unknown call", "stop",
 ]  # fmt: skip
 
 REACTIONS: dict[Reaction, type[SourceError]] = {
@@ -34,6 +35,7 @@ REACTIONS: dict[Reaction, type[SourceError]] = {
     "wait a minute": QuotaOfMinuteError,
     "renew token": TokenRefusedError,
     "not ready": NotReadyError,
+    "tomorrow": QuotaOfDayError,
     "retired": RetiredEndpointError,
     "unknown call": UnknownCallError,
     "stop": PermanentSourceError,
@@ -78,7 +80,8 @@ ERRCODES: dict[int, Errcode] = {
     44002: Errcode("empty body", next_step=REPORT),
     45009: Errcode(
         "the daily quota of this call is used up",
-        next_step="run again after midnight Beijing time; see who else calls with this app_id",
+        "tomorrow",
+        "run again after midnight Beijing time; see who else calls with this app_id",
     ),
     45011: Errcode("too many calls within this minute", "wait a minute", WAIT),
     47001: Errcode("body not understood", next_step=REPORT),

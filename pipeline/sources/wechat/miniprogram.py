@@ -6,6 +6,7 @@ from functools import partial
 from typing import ClassVar
 
 from pipeline.landed import ATTRIBUTES, VISITORS
+from pipeline.landing import business_day
 from pipeline.sources.wechat.api import Reply
 from pipeline.sources.wechat.datacube import (
     Datacube,
@@ -51,7 +52,8 @@ def _sources(reply: Reply) -> Iterator[Row]:
 
 
 def _retention(period: str, reply: Reply) -> Iterator[Row]:
-    for visitors in VISITORS:
+    told = [visitors for visitors in VISITORS if visitors in reply]
+    for visitors in told or VISITORS[:1]:  # of neither: a reply that is none
         for item in entries(reply, visitors):
             yield {
                 "ref_date": reply.get("ref_date"), "period": period, "visitors": visitors,
@@ -110,7 +112,11 @@ class MiniProgramFigures(Datacube):
         is_retention = self.table.name == "mp_retention"
         if not is_retention or "trailing_days" in self._settings.model_fields_set:
             return super().changed_days(since, known)
-        return _come_of_age(self.last_day()) & set(known)
+        newest = self.last_day()
+        first = min(business_day(since), newest) if since else newest
+        # Days that came of age while no run asked are made up for.
+        unasked = [newest - timedelta(days=back) for back in range((newest - first).days + 1)]
+        return {day for each in unasked for day in _come_of_age(each)} & set(known)
 
 
 def _come_of_age(newest: date) -> set[date]:
