@@ -27,7 +27,8 @@ class UnknownCallError(PermanentSourceError):
 
 
 Reaction = Literal[
-    "busy", "wait a minute", "renew token", "not ready", "tomorrow", "retired", "unknown call", "stop",
+    "busy", "wait a minute", "renew token", "not ready", "tomorrow", "retired", "unknown call",
+    "stop",
 ]  # fmt: skip
 
 REACTIONS: dict[Reaction, type[SourceError]] = {
