@@ -396,30 +396,31 @@ def _bytes(limit: str) -> float:
     )
 
 
+# What is told of each size.
+FIGURES: Mapping[str, Callable[[Sized], str]] = {
+    "landed rows": lambda sized: f"{sized.landed_rows:,}",
+    "register, s": lambda sized: f"{sized.full.register_seconds:.1f}",
+    "full build with tests, s": lambda sized: f"{sized.full.seconds:.1f}",
+    "full build with tests, events per s": lambda sized: _rate(sized.events, sized.full),
+    "models alone, s": lambda sized: f"{sized.full.model_seconds:.1f}",
+    "models alone, events per s": lambda sized: f"{sized.events / sized.full.model_seconds:,.0f}",
+    "processor time of the full build, s": lambda sized: f"{sized.full.cpu_seconds:.1f}",
+    "peak memory, GiB": lambda sized: f"{sized.full.peak_rss_bytes / GIB:.2f}",
+    "spilled to disk, MiB": lambda sized: f"{sized.full.spill_bytes / MIB:,.0f}",
+    "events of one more day": lambda sized: f"{sized.day_events:,}",
+    "one more day, s": lambda sized: f"{sized.day.seconds:.1f}",
+    "one more day, peak memory, GiB": lambda sized: f"{sized.day.peak_rss_bytes / GIB:.2f}",
+    "plain SQL, s": lambda sized: f"{sized.plain_seconds:.1f}",
+    "models alone / plain SQL": lambda sized: f"{sized.ratio:.1f}",
+    "load of the machine before": lambda sized: f"{sized.load:.1f}",
+}
+
+
 def _tables(
     measured: Sequence[Sized], histories: Sequence[Sized], growths: Sequence[Growth]
 ) -> Iterator[Figures]:
     columns = tuple(f"{sized.events:,} events" for sized in measured)
-    figures: Mapping[str, Callable[[Sized], str]] = {
-        "landed rows": lambda sized: f"{sized.landed_rows:,}",
-        "register, s": lambda sized: f"{sized.full.register_seconds:.1f}",
-        "full build with tests, s": lambda sized: f"{sized.full.seconds:.1f}",
-        "full build with tests, events per s": lambda sized: _rate(sized.events, sized.full),
-        "models alone, s": lambda sized: f"{sized.full.model_seconds:.1f}",
-        "models alone, events per s": lambda sized: (
-            f"{sized.events / sized.full.model_seconds:,.0f}"
-        ),
-        "processor time of the full build, s": lambda sized: f"{sized.full.cpu_seconds:.1f}",
-        "peak memory, GiB": lambda sized: f"{sized.full.peak_rss_bytes / GIB:.2f}",
-        "spilled to disk, MiB": lambda sized: f"{sized.full.spill_bytes / MIB:,.0f}",
-        "events of one more day": lambda sized: f"{sized.day_events:,}",
-        "one more day, s": lambda sized: f"{sized.day.seconds:.1f}",
-        "one more day, peak memory, GiB": lambda sized: f"{sized.day.peak_rss_bytes / GIB:.2f}",
-        "plain SQL, s": lambda sized: f"{sized.plain_seconds:.1f}",
-        "models alone / plain SQL": lambda sized: f"{sized.ratio:.1f}",
-        "load of the machine before": lambda sized: f"{sized.load:.1f}",
-    }
-    rows = [(name, *(tell(sized) for sized in measured)) for name, tell in figures.items()]
+    rows = [(name, *(tell(sized) for sized in measured)) for name, tell in FIGURES.items()]
     yield Figures("Time and memory", ("figure", *columns), as_texts(rows))
     if histories:
         yield _compare_histories(histories)
@@ -449,13 +450,16 @@ def _tables(
 def _compare_histories(histories: Sequence[Sized]) -> Figures:
     told: Mapping[str, Callable[[Sized], str]] = {
         "events": lambda sized: f"{sized.events:,}",
-        "full build with tests, s": lambda sized: f"{sized.full.seconds:.1f}",
-        "events of one more day": lambda sized: f"{sized.day_events:,}",
-        "one more day, s": lambda sized: f"{sized.day.seconds:.1f}",
-        "processor time of the full build, s": lambda sized: f"{sized.full.cpu_seconds:.1f}",
+        **{
+            name: FIGURES[name]
+            for name in (
+                "full build with tests, s", "events of one more day", "one more day, s",
+                "processor time of the full build, s",
+            )
+        },
         "processor time of one more day, s": lambda sized: f"{sized.day.cpu_seconds:.1f}",
-        "one more day, peak memory, GiB": lambda sized: f"{sized.day.peak_rss_bytes / GIB:.2f}",
-    }
+        "one more day, peak memory, GiB": FIGURES["one more day, peak memory, GiB"],
+    }  # fmt: skip
     rows = [(name, *(tell(sized) for sized in histories)) for name, tell in told.items()]
     columns = ("figure", f"{DAYS} days", f"{LONG_DAYS} days")
     return Figures("One more day on a long history", columns, as_texts(rows))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -35,8 +34,7 @@ class MerchantLine:
         self._client = client
         self._keys = keys
         self._wire = wire
-        self._pause = timedelta(seconds=SLACK / calls_per_second if calls_per_second else 0)
-        self._asked_at: datetime | None = None
+        self._calls_per_second = calls_per_second
 
     def ask(self, target: str, subject: str) -> dict[str, Any]:
         """The verified reply to a signed GET; `target` is path and query. Not faster than allowed.
@@ -50,7 +48,8 @@ class MerchantLine:
         return self._wire.persist(lambda: self._read(url, subject))
 
     def _ask(self, target: str, subject: str) -> dict[str, Any]:
-        self._wait_for_turn()
+        if self._calls_per_second:
+            self._wire.pace(self._keys.merchant_id, self._calls_per_second / SLACK)
         with self._sent(target, subject) as response:
             body = response.read()
         is_signed = any(name in response.headers for name in SIGNATURE_HEADERS)
@@ -65,13 +64,6 @@ class MerchantLine:
                 next_step="run again; if it repeats, check base_url of the connection",
             )
         return reply
-
-    def _wait_for_turn(self) -> None:
-        if self._asked_at is not None:
-            early = (self._asked_at + self._pause - self._wire.now()).total_seconds()
-            if early > 0:
-                self._wire.sleep(early)
-        self._asked_at = self._wire.now()
 
     def _read(self, url: str, subject: str) -> bytes:
         # Asked not to encode, and read raw: what is hashed is the file itself.
