@@ -23,40 +23,58 @@ run as (
     select max(run_no) as run_no from {{ ref('fct_runs') }}
 ),
 
-reported as (
-    select
-        legs.case_id,
-        legs.loop,
-        legs.business_line,
-        legs.channel,
-        legs.leg,
-        cases.business_day,
-        {% for column in state -%}
-            legs.{{ column }},
-        {% endfor -%}
-        legs.evidence_ref,
-        run.run_no as from_run,
-        cast(null as bigint) as until_run
-    from legs
-    inner join cases on legs.case_id = cases.case_id
-    cross join run
-)
-
 {% if is_incremental() -%}
-, known as (
+known as (
     select * from {{ this }}
     where until_run is null and {{ in_question(case_no_of_case(), 'int_dirty_numbers__known') }}
 ),
 
+-- All legs are held against all that is known of them: by a hash of the state, so that only what
+-- differs is ever held whole.
+leg_states as (
+    select
+        case_id,
+        leg,
+        hash({{ state | join(', ') }}) as state_hash
+    from legs
+),
+
+known_states as (
+    select
+        case_id,
+        leg,
+        hash({{ state | join(', ') }}) as state_hash
+    from known
+),
+
 changed as (
-    select reported.*
-    from reported
-    left join known on reported.case_id = known.case_id and reported.leg = known.leg
-    where
-        known.case_id is null
-        {%- for column in state %}
-            or reported.{{ column }} is distinct from known.{{ column }}
-        {%- endfor %}
+    select
+        leg_states.case_id,
+        leg_states.leg
+    from leg_states
+    anti join known_states
+        on
+            leg_states.case_id = known_states.case_id
+            and leg_states.leg = known_states.leg
+            and leg_states.state_hash = known_states.state_hash
+),
+
+outdated as (
+    select
+        known_states.case_id,
+        known_states.leg
+    from known_states
+    anti join leg_states
+        on
+            known_states.case_id = leg_states.case_id
+            and known_states.leg = leg_states.leg
+            and known_states.state_hash = leg_states.state_hash
+),
+
+told as (
+    select legs.*
+    from legs
+    semi join changed on legs.case_id = changed.case_id and legs.leg = changed.leg
 ),
 
 -- What a run said of the same data before it was told again is overwritten, not superseded.
@@ -65,16 +83,37 @@ superseded as (
         known.* replace (run.run_no as until_run)
     from known
     cross join run
-    left join reported on known.case_id = reported.case_id and known.leg = reported.leg
+    inner join outdated on known.case_id = outdated.case_id and known.leg = outdated.leg
     left join changed on known.case_id = changed.case_id and known.leg = changed.leg
-    where
-        (reported.case_id is null or changed.case_id is not null)
-        and (known.from_run < run.run_no or reported.case_id is null)
+    where known.from_run < run.run_no or changed.case_id is null
+),
+{%- else -%}
+told as (
+    select * from legs
+),
+{%- endif %}
+
+reported as (
+    select
+        told.case_id,
+        told.loop,
+        told.business_line,
+        told.channel,
+        told.leg,
+        cases.business_day,
+        {% for column in state -%}
+            told.{{ column }},
+        {% endfor -%}
+        told.evidence_ref,
+        run.run_no as from_run,
+        cast(null as bigint) as until_run
+    from told
+    inner join cases on told.case_id = cases.case_id
+    cross join run
 )
 
-select * from changed
+select * from reported
+{%- if is_incremental() %}
 union all by name
 select * from superseded
-{%- else -%}
-    select * from reported
 {%- endif %}
