@@ -36,7 +36,7 @@ demo: $(READY)  ## simulate a company, run everything on it, hold what was found
 	@bihuan demo
 
 test: $(READY)  ## run every test
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The simulated company's systems run as long as the UI does.
 dev: $(READY)  ## the Dagster UI on the simulated company, http://127.0.0.1:3000

@@ -37,7 +37,7 @@ DEFAULT_SEEDS = 5
 ORDERS = 400
 # The client's own limits, shortened: the slow replies of the schedule outlast them.
 TIMEOUT = httpx.Timeout(5.0, read=1.5)
-# Calls beyond those that a client needs who knows beforehand which will fail.
+# Calls beyond those that no client can spare.
 OVERHEAD_MOST = 0.20
 # A quota of the day holds a table up until the next; in so many days every fault is past.
 DAYS_OF_PATIENCE = 40
@@ -215,7 +215,8 @@ def _compare(seed: int, tell: Tell) -> Compared:
         noon_after = day_end(summary.last_day) + timedelta(hours=12)
         _, good = _backfill(folder, "good", Clock(noon_after), seed, is_on=False)
         backfill, bad = _backfill(folder, "bad", Clock(noon_after), seed, is_on=True)
-    needed = good.calls + sum(struck.calls for struck in backfill.outages.struck)
+    struck = backfill.outages.struck
+    needed = good.calls + sum(min(each.calls, each.unavoidable) for each in struck)
     compared = Compared(
         seed=seed,
         missing=len(good.shas.keys() - bad.shas.keys()),
@@ -324,5 +325,6 @@ _REMARKS = (
     "*Overcome at once* means that the landing went on: the call was tried again, the token"
     " renewed, the minute waited out. A landing that ended is told to a person with the error's"
     " class and what to do, and what is missing is asked for again by a later run. *Needed* are the"
-    " calls of the same backfill on a good day, and one more for each that was spoilt.",
+    " calls of the same backfill on a good day, and those that no client can spare: each of a"
+    " burst, and the first that meets what goes on for a time.",
 )

@@ -1,6 +1,7 @@
 """Rows as a connector delivers them, made to fit a landed table, or set aside with the reason.
 
-Types, required columns, closed vocabularies, the keyed hash of phone numbers and one row per key.
+Types, required columns, closed vocabularies, the keyed hash of phone numbers (blanked in free
+text) and one row per key.
 Knows nothing of files, batches or systems.
 """
 
@@ -22,6 +23,8 @@ PLACE = "_place"
 """Optional column of delivered rows: where a row stood in its source, such as `contacts.csv:17`."""
 
 _IDENTIFIER = re.compile(r"(^scene$|^phone$|_no$|_id$|_code$|^unionid$|^openid$)")
+# Not within a longer number: order numbers have more digits.
+_MOBILE_NUMBER = r"(^|[^0-9])(?:86)?1[3-9][0-9]{9}([^0-9]|$)"
 _SQL_TYPES = {
     "text": "varchar",
     "integer": "bigint",
@@ -169,6 +172,9 @@ def _as_text(column: Column, kind: pa.DataType) -> str:
         if _IDENTIFIER.search(column.name):
             # A nullable whole number written through a float column of a data frame.
             text = rf"regexp_replace({text}, '^(\d+)\.0$', '\1')"
+        if column.is_free_text:
+            for _ in range(2):  # one sign may part two numbers, and is matched with the first
+                text = rf"regexp_replace({text}, '{_MOBILE_NUMBER}', '\1***\2', 'g')"
     return text
 
 

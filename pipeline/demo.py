@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,14 @@ from rich.console import Console
 from pipeline.build import BuildSummary, build
 from pipeline.company import load_company
 from pipeline.errors import ConfigurationError
-from pipeline.simulation import Options, judged_without_makers, running_systems, score, simulate
+from pipeline.simulation import (
+    Options,
+    judged_without_makers,
+    running_systems,
+    score,
+    simulate,
+    untracked_days,
+)
 from pipeline.terminal import (
     BuildProgress,
     line,
@@ -94,11 +102,25 @@ def show(
     result = score(folder, summary.published)
     console.print()
     print_score(console, result)
+    planted_day = Options(seed=seed, days=days, orders=orders).untracked_day
+    planted_days = [planted_day] if planted_day else []
+    found_days = untracked_days(summary.published)
+    console.print(
+        line(
+            f"days on which the tracker lost openings: found {_days(found_days)},"
+            f" planted {_days(planted_days)}"
+        )
+    )
     with judged_without_makers(company.data) as judged:
         by_signs = score(folder, judged).of("manual_rekey")
     console.print(line(f"made by hand, were no maker told: {by_signs.describe()}"))
     _print_what_to_try(console, folder, data, summary)
-    return result.is_perfect and summary.bridge_residual_fen == 0
+    is_whole = result.is_perfect and found_days == planted_days
+    return is_whole and summary.bridge_residual_fen == 0
+
+
+def _days(days: Sequence[date]) -> str:
+    return ", ".join(map(str, days)) or "none"
 
 
 def _start_afresh(data: Path) -> None:

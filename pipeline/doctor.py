@@ -145,12 +145,7 @@ def _examine_landing(company: Company) -> Iterator[Finding]:
 
 def _examine_clock(company: Company, client: httpx.Client, now: datetime) -> Iterator[Finding]:
     """This machine's clock against that of the first system reached over HTTP."""
-    addresses = dict.fromkeys(
-        connection.base_url
-        for connection in company.sources.connections.values()
-        if connection.base_url
-    )
-    for address in addresses:
+    for address in company.sources.addresses():
         try:
             answer = client.head(address, timeout=CLOCK_TIMEOUT_SECONDS)
             there = parsedate_to_datetime(answer.headers["date"])

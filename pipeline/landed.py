@@ -52,18 +52,23 @@ CALLBACK_EVENTS = (
 )  # fmt: skip
 # The figures of WeChat's visit trends, alike for a day, a week and a month.
 VISITS = "session_cnt visit_pv visit_uv visit_uv_new stay_time_uv stay_time_session visit_depth"
+FREE_TEXTS = ("page", "description", "attach", "remark", "event_key")
 _NUMBERS = ("stay_time_uv", "stay_time_session", "visit_depth")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One landed column. `allowed` closes its vocabulary; of `is_hashed` only a hash ever lands."""
+    """One landed column. `allowed` closes its vocabulary; of `is_hashed` only a hash ever lands.
+
+    In `is_free_text` people write what they like: phone numbers in it are blanked.
+    """
 
     name: str
     kind: Kind = "text"
     is_required: bool = False
     allowed: tuple[str, ...] = ()
     is_hashed: bool = False
+    is_free_text: bool = False
     hashed_where_kind: str = ""
     """Name of the column beside it that says whether the value is a phone number."""
 
@@ -134,6 +139,7 @@ def _table(
                 is_required=word.endswith("*"),
                 allowed=closed.get(word.rstrip("*"), ()),
                 is_hashed=word.rstrip("*") == "phone",
+                is_free_text=word.rstrip("*") in FREE_TEXTS,
                 hashed_where_kind=_kind_beside(word.rstrip("*")),
             )
             for word in words

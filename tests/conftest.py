@@ -12,8 +12,9 @@ GUARD = Path(__file__).parent / "guard"
 def pytest_configure(config: pytest.Config) -> None:
     """Guard this process and, by PYTHONPATH, every Python process that it starts."""
     log = Path(str(config.rootpath)) / ".pytest_cache" / "lookups.log"
-    log.parent.mkdir(exist_ok=True)
-    log.write_text("")
+    if not _is_worker(config):
+        log.parent.mkdir(exist_ok=True)
+        log.write_text("")
     os.environ["LOOKUPS_LOG"] = str(log)
     os.environ["PYTHONPATH"] = os.pathsep.join(
         part for part in (str(GUARD), os.environ.get("PYTHONPATH", "")) if part
@@ -21,8 +22,15 @@ def pytest_configure(config: pytest.Config) -> None:
     runpy.run_path(str(GUARD / "sitecustomize.py"))
 
 
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of several processes that share the tests of one run."""
+    return hasattr(config, "workerinput")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run where any process looked beyond loopback, whether or not it minded."""
+    if _is_worker(session.config):
+        return
     refused = sorted(set(Path(os.environ["LOOKUPS_LOG"]).read_text().split()))
     # `.invalid` names belong to the test that shows the guard red.
     refused = [host for host in refused if not host.endswith(".invalid")]

@@ -327,6 +327,17 @@ def test_the_doctor_compares_the_clock_with_a_servers(
     assert dict(levels(findings))["clock"] == level
 
 
+def test_the_doctor_compares_the_clock_where_only_the_default_address_is_known(
+    folder: Path,
+) -> None:
+    connections = SOURCES.replace('base_url: "http://127.0.0.1:9", ', "")
+    (folder / "sources.yml").write_text(
+        connections + "  mp_orders: {connector: wechat_orders, connection: mini_program}\n"
+    )
+    company = load_company(folder, environment={})
+    assert company.sources.addresses() == ["https://api.weixin.qq.com"]
+
+
 def test_a_clock_that_cannot_be_compared_is_only_noted(folder: Path) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

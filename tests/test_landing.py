@@ -168,6 +168,24 @@ def test_a_phone_lands_only_as_its_keyed_hash(landing: Landing) -> None:
         assert file.is_dir() or b"13800001111" not in file.read_bytes()
 
 
+def test_phones_that_people_wrote_into_free_text_are_blanked(landing: Landing) -> None:
+    pages = {
+        "1": ("pages/pay?tel=13800001111&to=8613900002222", "pages/pay?tel=***&to=***"),
+        "2": ("13800001111,13900002222,13700003333", "***,***,***"),
+        "3": ("order 420001380000111122", "order 420001380000111122"),
+    }
+    rows = [
+        {
+            "event_id": number, "event": "page_view", "occurred_at": "2026-10-01T01:00:00Z",
+            "channel": "mini_program", "session_id": "s", "business_line": "retail", "page": page,
+        }
+        for number, (page, _) in pages.items()
+    ]  # fmt: skip
+    batch = landing.land(TABLES["tracking_events"], extract(rows), connector="files")
+    landed = {row["event_id"]: row["page"] for row in pq.read_table(batch.path).to_pylist()}
+    assert landed == {number: blanked for number, (_, blanked) in pages.items()}
+
+
 def test_a_phone_among_identities_lands_only_as_its_keyed_hash(landing: Landing) -> None:
     pairs = [
         {

@@ -357,6 +357,48 @@ def test_a_wrong_token_request_is_refused(
     assert caller.ask_token(**changed)["errcode"] == errcode
 
 
+def test_wechat_counts_visits_that_the_tracker_missed_on_one_day(tmp_path: Path) -> None:
+    options = Options(seed=3, days=12, orders=300)
+    simulate(tmp_path, options)
+    missed = {}
+    for day in options.business_days:
+        path = tmp_path / "systems" / "events" / f"events-{day:%Y%m%d}.jsonl.gz"
+        events = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        launched = {row["sid"] for row in events if row["name"] == "launch"}
+        tracked = sum(row["platform"] == "wxmp" for row in _first_of_each(events, launched))
+        counted = read_books(tmp_path / "systems" / "wechat").sessions[day]
+        missed[day] = sum(session.is_opened for session in counted) - tracked
+    assert [day for day, count in missed.items() if count] == [options.untracked_day]
+
+
+def _first_of_each(events: list[dict[str, Any]], sessions: set[str]) -> list[dict[str, Any]]:
+    return [next(row for row in events if row["sid"] == each) for each in sorted(sessions)]
+
+
+def test_messages_are_clicked_and_called_back(company: Path) -> None:
+    messages = {}
+    for path in (company / "systems" / "messages").iterdir():
+        for line in path.read_text().splitlines():
+            messages[json.loads(line)["msgid"]] = json.loads(line)
+    clicked = {
+        row["msgid"]
+        for path in (company / "systems" / "events").iterdir()
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+        if (row := json.loads(line))["name"] == "clickMessage"
+    }
+    assert clicked
+    assert {messages[number]["result"] for number in clicked} == {"success"}
+    called_back = "".join(
+        path.read_text() for path in (company / "systems" / "callbacks").iterdir()
+    )
+    sent = {
+        number for number, row in messages.items()
+        if row["type"] == "template" and row["send_time"]
+    }  # fmt: skip
+    assert sent
+    assert [number for number in sent if f"<MsgID>{number}</MsgID>" not in called_back] == []
+
+
 def test_visits_are_given_for_one_past_day_at_a_time(caller: Caller) -> None:
     def ask(begin: str, end: str) -> dict[str, Any]:
         return caller.post(VISITS, {"begin_date": begin, "end_date": end})

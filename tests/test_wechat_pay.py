@@ -330,6 +330,14 @@ def test_no_bill_before_ten_is_not_yet_a_day_without_trade(company: Company) -> 
     assert next(source(company, "pay_bill", line).extract([DAY])).rows.num_rows == 0
 
 
+def test_a_last_day_ahead_of_the_clock_makes_no_day_without_trade(company: Company) -> None:
+    line = Platform([], refusals=[(400, "NO_STATEMENT_EXIST")]).line()
+    line.now = day_end(DAY) - timedelta(seconds=1)
+    ends_later = company.model_copy(update={"last_day": DAY + timedelta(days=60)})
+    with pytest.raises(NotReadyError, match="too early"):
+        next(source(ends_later, "pay_bill", line).extract([DAY]))
+
+
 def test_a_bill_that_is_being_built_is_not_ready(company: Company) -> None:
     platform = Platform([], refusals=[(400, "STATEMENT_CREATING")])
     error = failure(company, platform)

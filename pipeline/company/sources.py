@@ -14,6 +14,9 @@ from pydantic import Field, field_validator, model_validator
 from pipeline.company.mistakes import Document, Settings, suggest
 from pipeline.landed import TABLES, LandedTable
 
+WECHAT_URL = "https://api.weixin.qq.com"
+PAY_URL = "https://api.mch.weixin.qq.com"
+WECOM_URL = "https://qyapi.weixin.qq.com"
 MONEY_UNITS = ("yuan", "fen")
 INSTANT_UNITS = ("iso", "seconds", "milliseconds")
 
@@ -99,6 +102,20 @@ class Sources(Settings):
     connections: dict[str, Connection] = Field(default_factory=dict)
     tables: dict[str, TableSource] = Field(default_factory=dict)
 
+    def addresses(self) -> list[str]:
+        """Where the systems are called over HTTP, each once, in the order of the connections."""
+        found: dict[str, None] = {}
+        for name, connection in self.connections.items():
+            defaults = (
+                CONNECTORS[table.connector].default_url
+                for table in self.tables.values()
+                if name in table.connections
+            )
+            address = connection.base_url or next(filter(None, defaults), "")
+            if address:
+                found.setdefault(address)
+        return list(found)
+
 
 @dataclass(frozen=True)
 class Connector:
@@ -113,6 +130,8 @@ class Connector:
     """Keys that it reads for one of its tables only."""
     is_of_one_account: bool = False
     """Its rows do not say of which account they are, so two must not be mixed in one table."""
+    default_url: str = ""
+    """Where it calls, if its connection has no `base_url`."""
 
     def takes(self, table: str) -> tuple[str, ...]:
         """The optional keys of one table."""
@@ -150,6 +169,7 @@ CONNECTORS: dict[str, Connector] = {
         is_of_one_account=True,
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
+        default_url=WECHAT_URL,
     ),
     "wechat_official_account": Connector(
         tables=(
@@ -159,16 +179,19 @@ CONNECTORS: dict[str, Connector] = {
         is_of_one_account=True,
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
+        default_url=WECHAT_URL,
     ),
     "wechat_quota": Connector(
         tables=("wechat_quota",),
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
+        default_url=WECHAT_URL,
     ),
     "wechat_orders": Connector(
         tables=("mp_orders",),
         connection_needs=("app_id", "app_secret_env"),
         connection_takes=("base_url",),
+        default_url=WECHAT_URL,
     ),
     "wechat_pay": Connector(
         tables=("pay_bill", "pay_fund_flow"),
@@ -176,12 +199,14 @@ CONNECTORS: dict[str, Connector] = {
             "merchant_id", "certificate_serial", "private_key_path", "platform_keys",
         ),
         connection_takes=("base_url",),
+        default_url=PAY_URL,
         own_keys={"pay_bill": ("bill_type",), "pay_fund_flow": ("account_type",)},
     ),
     "wecom_contacts": Connector(
         tables=("crm_contacts",),
         connection_needs=("corp_id", "corp_secret_env"),
         connection_takes=("base_url",),
+        default_url=WECOM_URL,
     ),
 }  # fmt: skip
 

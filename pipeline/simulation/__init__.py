@@ -6,11 +6,11 @@ The pipeline reaches the systems only through its connectors; what is true stand
 
 from pipeline.simulation.anonymous import judged_without_makers
 from pipeline.simulation.running import RunningSystems, running_systems
-from pipeline.simulation.score import Score, score
+from pipeline.simulation.score import Score, score, untracked_days
 from pipeline.simulation.simulate import Summary, simulate
 from pipeline.simulation.world import Options
 
 __all__ = [
     "Options", "RunningSystems", "Score", "Summary", "judged_without_makers", "running_systems",
-    "score", "simulate",
+    "score", "simulate", "untracked_days",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The tracker of the simulated company: one gzip file of JSON lines per day, in its own words.
 
-Times are epoch milliseconds, amounts integer fen; one event in a hundred is sent twice.
+Times are epoch milliseconds, amounts integer fen; one event in a hundred is sent twice. On one day
+the tracker missed visits that WeChat saw.
 """
 
 import gzip
@@ -11,7 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pipeline.simulation.cases import Attempt, Case
+from pipeline.landing import business_day
+from pipeline.simulation.cases import Attempt, Case, Message
 from pipeline.simulation.people import APP_ID_OF_CHANNEL, Person
 from pipeline.simulation.world import World
 
@@ -24,6 +26,7 @@ NAMES = {
     "pay_start": "payStart", "pay_success": "paySuccess", "pay_fail": "payFail",
     "status_view": "orderStatus", "booking_submit": "submitBooking",
     "aftersale_submit": "submitService", "member_register": "register",
+    "message_click": "clickMessage",
 }  # fmt: skip
 SHOWN_STATES = {"waiting": "待发货", "shipped": "已发货", "delivered": "已签收"}
 FUNNEL = ("session_start", "page_view", "product_view", "add_to_cart", "checkout_start")
@@ -40,16 +43,22 @@ SUBMITS = {
 }
 # Service-account menu, article and notice; recent; scan; search; shared card; subscription message.
 SCENES = (1035, 1058, 1043, 1089, 1001, 1047, 1011, 1053, 1007, 1008, 1107)
+SUBSCRIPTION_MESSAGE = 1107
+# Of the messages that arrive, so many are clicked, within the hour.
+CLICKED_SHARE = 0.25
+LONGEST_BEFORE_CLICK = timedelta(hours=1)
 
 Event = dict[str, Any]
 
 
 def write_events(world: World, folder: Path) -> dict[date, list[Event]]:
-    """Write `events-YYYYMMDD.jsonl.gz` per day; return the events of each day, repeats left out."""
+    """Write `events-YYYYMMDD.jsonl.gz` per day; return what happened on each day, without repeats
+    and with what the tracker missed."""
     folder.mkdir(parents=True, exist_ok=True)
     random = Random(f"events {world.options.seed}")
     by_day: dict[date, list[Event]] = {day: [] for day in world.options.business_days}
     start, end = _milliseconds(world.start), _milliseconds(world.end)
+    missed = _missed_sessions(world)
     sent = (event for session in _sessions(world, random) for event in session)
     for number, event in enumerate(sent):
         # A session may begin just before the first day, and end after the last.
@@ -58,7 +67,9 @@ def write_events(world: World, folder: Path) -> dict[date, list[Event]]:
             by_day[_day(event["ts"])].append(event)
     for day, events in by_day.items():
         events.sort(key=lambda event: (event["ts"], event["eid"]))
-        lines = [json.dumps(event, ensure_ascii=False) for event in events]
+        lines = [
+            json.dumps(event, ensure_ascii=False) for event in events if event["sid"] not in missed
+        ]
         repeated = random.sample(lines, len(lines) // 100)
         text = "".join(f"{line}\n" for line in [*lines, *repeated])
         path = folder / f"events-{day:%Y%m%d}.jsonl.gz"
@@ -81,12 +92,47 @@ def _sessions(world: World, random: Random) -> Iterator[Iterator[Event]]:
             for number, view in enumerate(case.views, start=1):
                 yield _view_session(case, f"{case.number}V{number}", view.at, view.shown, random)
     for number, visit in enumerate(world.visits, start=1):
-        session = _Session(f"V{number:07d}", visit.line.name, visit.channel, visit.person, random)
+        session = _Session(_visit_id(number), visit.line.name, visit.channel, visit.person, random)
         yield session.steps(FUNNEL[: visit.steps], visit.started_at, timedelta(seconds=40))
     services: list[Attempt] = [*world.bookings, *world.tickets, *world.registrations]
     for attempt in services:
         if attempt.has_front:
             yield _service_session(attempt, random)
+    # Clicks have chances of their own, so that all else is the same without them.
+    clicking = Random(f"clicks {world.options.seed}")
+    for attempt in world.attempts:
+        if attempt.has_front and attempt.channel == "mini_program":
+            for message in attempt.messages:
+                yield _click_session(attempt, message, clicking)
+
+
+def _visit_id(number: int) -> str:
+    return f"V{number:07d}"
+
+
+def _missed_sessions(world: World) -> set[str]:
+    """The visits of the untracked day that led to no case."""
+    return {
+        _visit_id(number)
+        for number, visit in enumerate(world.visits, start=1)
+        if visit.channel == "mini_program"
+        and business_day(visit.started_at) == world.options.untracked_day
+    }
+
+
+def _click_session(case: Attempt, message: Message, random: Random) -> Iterator[Event]:
+    """A message that arrived is clicked now and then, which opens the mini-program."""
+    if message.status != "success" or message.sent_at is None or random.random() >= CLICKED_SHARE:
+        return
+    seconds = random.randint(3, int(LONGEST_BEFORE_CLICK.total_seconds()))
+    clicked_at = message.sent_at + timedelta(seconds=seconds)
+    session = _Session(
+        f"{message.number}C", case.business_line, case.channel, case.person, random,
+        scene=SUBSCRIPTION_MESSAGE,
+    )  # fmt: skip
+    page = "pages/order/detail"
+    yield session.event("message_click", clicked_at, page, msgid=message.number)
+    yield session.event("session_start", clicked_at + timedelta(seconds=2), page)
 
 
 def _order_session(case: Case, random: Random) -> Iterator[Event]:
@@ -137,9 +183,18 @@ class _Session:
     """What all events of one session share."""
 
     def __init__(
-        self, session_id: str, line: str, channel: str, person: Person, random: Random
+        self,
+        session_id: str,
+        line: str,
+        channel: str,
+        person: Person,
+        random: Random,
+        *,
+        scene: int | None = None,
     ) -> None:
         identifiers = person.identifiers(channel)
+        if scene is None and channel == "mini_program":
+            scene = random.choice(SCENES)
         shared = {
             "sid": session_id,
             "platform": PLATFORMS[channel],
@@ -147,7 +202,7 @@ class _Session:
             "openid": identifiers.get("openid"),
             "unionid": identifiers.get("unionid"),
             "member": identifiers.get("member_no"),
-            "scene": random.choice(SCENES) if channel == "mini_program" else None,
+            "scene": scene,
             "appid": APP_ID_OF_CHANNEL[channel],
             "sdk": "2.4.1",
         }

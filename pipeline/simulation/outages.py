@@ -54,12 +54,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Struck:
-    """A fault that met a call. `calls` counts the calls that it spoilt so far."""
+    """A fault that met a call. `calls` counts the calls that it spoilt so far; `unavoidable`, how
+    many it spoils at least: each of a burst, the first of what lasts for a time."""
 
     fault: str
     path: str
     asked: str
     at: float
+    unavoidable: int = 1
     calls: int = 1
 
 
@@ -114,7 +116,8 @@ class Outages:
                 deck.append(deck.pop(position))
                 self.latest = len(self.struck)
                 self._open[call.path] = (fault, 1, self.latest)
-                self.struck.append(Struck(fault.name, call.path, _asked(call), self.now()))
+                met = Struck(fault.name, call.path, _asked(call), self.now(), fault.calls)
+                self.struck.append(met)
                 return fault
         return None
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,12 @@ import duckdb
 from pipeline.simulation.truth import TRUTH, Expected, read_truth
 
 SHOWN_EXAMPLES = 5
+UNTRACKED_DAYS = """
+    select business_day
+    from marts.rpt_tracking_gap
+    where source_group = 'all' and verdict = 'tracking_lost'
+    order by business_day
+"""
 
 OPEN_DIVERGENCES = """
     select case_id, leg, divergence, sub_class
@@ -107,6 +114,12 @@ def score(company_folder: Path, published: Path) -> Score:
     with duckdb.connect(str(published), read_only=True) as connection:
         found = [Expected(*row) for row in connection.execute(OPEN_DIVERGENCES).fetchall()]
     return compare(read_truth(company_folder / TRUTH), found)
+
+
+def untracked_days(published: Path) -> list[date]:
+    """The days on which, as published, tracking lost openings that WeChat counted."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        return [day for (day,) in connection.execute(UNTRACKED_DAYS).fetchall()]
 
 
 def compare(planted: Iterable[Expected], found: Iterable[Expected]) -> Score:

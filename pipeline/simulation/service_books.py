@@ -136,10 +136,11 @@ def _follows(world: World, random: Random) -> Iterator[dict[str, Any]]:
         begins, source = _beginning(person, world, paid_at, random)
         if begins is not None and begins >= world.end:
             continue
-        yield {"at": begins and begins.isoformat(), "source": source, "is_new": True}
+        follow = {"person": person.openid("h5"), "source": source}
+        yield follow | {"at": begins and begins.isoformat(), "is_new": True}
         ends = (begins or world.start) + timedelta(hours=random.uniform(1, 24 * 200))
         if ends < world.end and random.random() < 0.3:
-            yield {"at": ends.isoformat(), "source": source, "is_new": False}
+            yield follow | {"at": ends.isoformat(), "is_new": False}
 
 
 def _beginning(

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.company.creation import create_from_template
+from pipeline.simulation.callbacks import write_callbacks
 from pipeline.simulation.contact_book import write_contact_book
 from pipeline.simulation.crm import write_crm
 from pipeline.simulation.erp import write_erp
@@ -50,7 +51,7 @@ def simulate(company_folder: Path, options: Options | None = None) -> Summary:
     if not (company_folder / "company.yml").exists():
         create_from_template(company_folder)
     systems = company_folder / "systems"
-    for name in ("events", "messages", "crm"):
+    for name in ("events", "messages", "callbacks", "crm"):
         shutil.rmtree(systems / name, ignore_errors=True)
     world = build_world(options)
     account = Account.open(options.seed, options.last_day)
@@ -61,6 +62,7 @@ def simulate(company_folder: Path, options: Options | None = None) -> Summary:
     write_erp(world, systems / "erp.sqlite")
     write_crm(world, systems / "crm")
     write_messages(world, systems / "messages")
+    write_callbacks(world, systems / "wechat", systems / "callbacks")
     write_truth(company_folder / TRUTH, world.expected)
     _write_secrets(company_folder / ".env", account)
     return _summarise(company_folder, world, [event for day in events.values() for event in day])

@@ -93,6 +93,11 @@ class Options:
         """The day of stock-taking: no order is taken, no money moves, no bill exists."""
         return FIRST_DAY + timedelta(days=self.days // 2) if self.days >= 4 else None
 
+    @property
+    def untracked_day(self) -> date | None:
+        """The day on which the mini-program's tracker missed who only looked around."""
+        return FIRST_DAY + timedelta(days=self.days // 6) if self.days >= 12 else None
+
 
 @dataclass(frozen=True)
 class Visit:

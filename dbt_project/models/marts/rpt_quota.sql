@@ -11,12 +11,11 @@ run as (
     select * from {{ ref('int_run__as_of') }}
 ),
 
+-- A call that was left out of the latest asking is not used any more.
 ranked as (
     select
         *,
-        row_number() over (
-            partition by app_id, cgi_path order by business_day desc, asked_at desc
-        ) as recency_rank
+        rank() over (partition by app_id order by business_day desc) as recency_rank
     from quotas
 ),
 

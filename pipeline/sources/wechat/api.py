@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx
 
 from pipeline.company import Company, Connection
+from pipeline.company.sources import WECHAT_URL
 from pipeline.errors import BrokenContentError, PermanentSourceError, TransientSourceError
 from pipeline.sources.wechat.errcodes import (
     ERRCODES,
@@ -24,8 +25,6 @@ from pipeline.sources.wechat.errcodes import (
 from pipeline.sources.wechat.token import PATH as TOKEN_PATH
 from pipeline.sources.wechat.token import StableToken
 from pipeline.sources.wechat.wire import QuotaOfMinuteError, Wire
-
-BASE_URL = "https://api.weixin.qq.com"
 
 Reply = dict[str, Any]
 
@@ -41,7 +40,7 @@ class WechatApi:
 
     def __init__(self, connection: Connection, company: Company, wire: Wire) -> None:
         self.app_id = connection.app_id or ""
-        self.base_url = connection.base_url or BASE_URL
+        self.base_url = connection.base_url or WECHAT_URL
         self._wire = wire
         secret_name = connection.app_secret_env or ""
         self._token = StableToken(
@@ -65,8 +64,12 @@ class WechatApi:
         token = self._token.current(ask)
         try:
             return self._call(client, path, body, subject, token)
-        except TokenRefusedError:
+        except TokenRefusedError as refused:
             renewed = self._token.renew(token, ask)
+            if renewed == token:  # WeChat forces no other so soon after the last
+                raise TransientSourceError(
+                    refused.message, next_step=refused.next_step
+                ) from refused
             return self._call(client, path, body, subject, renewed)
 
     def _call(

@@ -10,6 +10,7 @@ import httpx
 import pyarrow as pa
 
 from pipeline.company import Company, Connection, TableSource
+from pipeline.company.sources import PAY_URL
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, day_end
@@ -23,7 +24,6 @@ from pipeline.sources.wechat.signing import MerchantKeys
 from pipeline.sources.wechat.statement import EMPTY, Statement, unpack
 from pipeline.sources.wechat.wire import LOOPBACK, Wire
 
-BASE_URL = "https://api.mch.weixin.qq.com"
 # WeChat Pay builds the bills from 09:00 on and asks to fetch them after 10:00.
 READY_AT = time(10)
 MONTHS_GIVEN = 3
@@ -75,7 +75,7 @@ class MerchantBills:
         self._connection = connection
         self._company = company
         self._wire = wire or Wire()
-        self._base_url = connection.base_url or BASE_URL
+        self._base_url = connection.base_url or PAY_URL
         merchant_id = connection.merchant_id or ""
         self._kind = _kind_of(table, settings, merchant_id)
         self._archive = BillArchive(company.data, merchant_id)
@@ -135,7 +135,8 @@ class MerchantBills:
         try:
             address = self._find(line, day)
         except NoStatementError as error:
-            if day > self.last_day():
+            # The company's last day may lie ahead of the clock.
+            if day > self.last_day() or self._wire.now() < day_end(day):
                 raise NotReadyError(
                     f"{error.message}; too early to be a day without trade",
                     next_step=f"run again after {READY_AT:%H:%M} Beijing of the day after it",

@@ -10,13 +10,13 @@ import httpx
 from pydantic import SecretStr
 
 from pipeline.company import Company, Connection
+from pipeline.company.sources import WECOM_URL
 from pipeline.errors import BrokenContentError
 from pipeline.sources.wechat.api import Reply, exchange, refuse_errors
 from pipeline.sources.wechat.errcodes import TokenRefusedError
 from pipeline.sources.wechat.wecom.errcodes import NO_CUSTOMER, WECOM_ERRCODES
 from pipeline.sources.wechat.wire import Wire
 
-BASE_URL = "https://qyapi.weixin.qq.com"
 TOKEN_PATH = "/cgi-bin/gettoken"  # noqa: S105 - an address
 # A call that takes long must not outlive its token.
 MARGIN = timedelta(seconds=60)
@@ -62,7 +62,7 @@ class WecomApi:
 
     def __init__(self, connection: Connection, company: Company, wire: Wire) -> None:
         self.corp_id = connection.corp_id or ""
-        self.base_url = connection.base_url or BASE_URL
+        self.base_url = connection.base_url or WECOM_URL
         self._wire = wire
         self._secret: Callable[[], SecretStr] = partial(
             company.secret, connection.corp_secret_env or ""
