@@ -14,7 +14,7 @@ from pipeline.errors import BrokenContentError
 from pipeline.sources.wechat.api import Reply, exchange, refuse_errors
 from pipeline.sources.wechat.errcodes import TokenRefusedError
 from pipeline.sources.wechat.wecom.errcodes import NO_CUSTOMER, WECOM_ERRCODES
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 BASE_URL = "https://qyapi.weixin.qq.com"
 TOKEN_PATH = "/cgi-bin/gettoken"  # noqa: S105 - an address
