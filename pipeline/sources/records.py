@@ -95,7 +95,7 @@ class RecordSource(ABC):
 
     @abstractmethod
     def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
-        """The records asked for, page by page; one may come twice. Raises SourceError subclasses."""
+        """The records asked for, page by page; one may come twice. Raises as `extract` does."""
 
     def _count(self, asked: Asked) -> int | None:
         """How many records the system says there are; None where it cannot tell."""
