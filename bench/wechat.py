@@ -29,7 +29,7 @@ from pipeline.simulation.outages import Outages, every_fault
 from pipeline.simulation.running import WECHAT_URL
 from pipeline.simulation.wechat_server import WechatServer
 from pipeline.sources import Source, find_connector
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 DAYS = 40
 DEFAULT_SEEDS = 5

@@ -24,7 +24,7 @@ from pipeline.simulation.wechat_books import Books, read_books
 from pipeline.sources import open_source
 from pipeline.sources.wechat import MiniProgramFigures, miniprogram, official_account
 from pipeline.sources.wechat.errcodes import RETIRED
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 SIZE = Options(seed=2, days=38, orders=300)
 FIRST, LAST = SIZE.business_days[0], SIZE.last_day

@@ -14,7 +14,8 @@ from pipeline.company import Company
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import TABLES
 from pipeline.landing import SHANGHAI, Landing, day_end
-from pipeline.sources.wechat.spans import Span, adjoining, read_span
+from pipeline.sources.days import adjoining
+from pipeline.sources.wechat.spans import Span, read_span
 from tests.wechat_world import Line, refuse, source, token, write_company
 
 SAMPLES = Path(__file__).parent / "samples" / "wechat" / "datacube"

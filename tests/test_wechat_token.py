@@ -19,7 +19,7 @@ from pipeline.simulation import Options, simulate
 from pipeline.simulation.http_call import Answer, Call
 from pipeline.simulation.wechat_server import WechatServer
 from pipeline.sources.wechat.token import FORCED_A_DAY, StableToken
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 from tests.wechat_world import APP_ID, APP_SECRET
 
 HOST = "https://wechat.test"

@@ -24,7 +24,7 @@ from pipeline.simulation.wechat_server import WechatServer
 from pipeline.simulation.world import Options
 from pipeline.sources.wechat.wecom import ExternalContacts
 from pipeline.sources.wechat.wecom.merging import Merging
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 from tests.wechat_world import DAY, NOON_AFTER, Line
 
 SAMPLES = Path(__file__).parent / "samples" / "wechat" / "wecom"

@@ -13,7 +13,7 @@ from pipeline.company import Company, load_company
 from pipeline.landed import TABLES
 from pipeline.sources import Source, find_connector
 from pipeline.sources.wechat import miniprogram, official_account
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 APP_ID = "wx5a1e0000000001"
 APP_SECRET = "0123456789abcdef-app-secret"

@@ -4,6 +4,7 @@ Says only what may be written there; reading the systems is the concern of `pipe
 """
 
 import codecs
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.landed import TABLES, LandedTable
 WECHAT_URL = "https://api.weixin.qq.com"
 PAY_URL = "https://api.mch.weixin.qq.com"
 WECOM_URL = "https://qyapi.weixin.qq.com"
+# DuckDB's regular expressions lack these.
+_ONLY_IN_PYTHON = re.compile(r"\(\?(=|!|<=|<!|P=)|\\[1-9]")
 MONEY_UNITS = ("yuan", "fen")
 INSTANT_UNITS = ("iso", "seconds", "milliseconds")
 
@@ -43,17 +46,73 @@ class Connection(Settings):
     callback_key_env: str | None = None
 
 
-class ColumnSource(Settings):
-    """Where one landed column comes from: the source's name, its unit and its words for ours."""
+class Candidate(Settings):
+    """A field of the source, and what of its text counts: the first group of `pattern`, or all that
+    it matches."""
 
-    source: str = Field(alias="from")
-    unit: Literal["yuan", "fen", "seconds", "milliseconds", "iso"] | None = None
-    values: dict[str, str] = Field(default_factory=dict)
+    field: str
+    pattern: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _read_a_bare_name(cls, written: Any) -> Any:
-        return {"from": written} if isinstance(written, str | int) else written
+        return {"field": written} if isinstance(written, str | int) else written
+
+    @field_validator("pattern")
+    @classmethod
+    def _check_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"no regular expression ({error})") from None
+        if groups > 1:
+            raise ValueError(f"{groups} groups, allowed: one, or none where all of it counts")
+        if _ONLY_IN_PYTHON.search(pattern):
+            raise ValueError("looking around and back references are not available")
+        return pattern
+
+
+class ColumnSource(Settings):
+    """Where one landed column comes from: the source's names, its unit and its words for ours.
+
+    The first of `candidates` that has a value counts. What `plus` names is added to it: tax, where
+    the source keeps it apart. `value` stands for a column that the source does not have.
+    """
+
+    candidates: tuple[Candidate, ...] = Field(default=(), alias="from")
+    plus: tuple[str, ...] = ()
+    value: str | None = None
+    unit: Literal["yuan", "fen", "seconds", "milliseconds", "iso"] | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names in the source, in the order in which they are looked at."""
+        return (*(candidate.field for candidate in self.candidates), *self.plus)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_what_is_short(cls, written: Any) -> Any:
+        """A bare name, one name instead of a list, one pattern beside it."""
+        if isinstance(written, str | int | list):
+            written = {"from": written}
+        if not isinstance(written, dict):
+            return written
+        told = {("from" if key == "candidates" else key): of for key, of in written.items()}
+        names = told.get("from", ())
+        names = names if isinstance(names, list | tuple) else [names]
+        pattern = told.pop("pattern", None)
+        if pattern is not None:
+            names = [{"field": name, "pattern": pattern} for name in names]
+        return told | {"from": names}
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> "ColumnSource":
+        if bool(self.candidates) == (self.value is not None):
+            raise ValueError("allowed: either `from` or `value`")
+        return self
 
 
 class TableSource(Settings):
@@ -70,6 +129,10 @@ class TableSource(Settings):
     table: str | None = None
     query: str | None = None
     changed_column: str | None = None
+    object: str | None = None
+    each: str | None = None
+    where: Any = None
+    page_size: int | None = Field(default=None, ge=1)
     time_zone: Literal["UTC", "Asia/Shanghai"] = "UTC"
     columns: dict[str, ColumnSource] = Field(default_factory=dict)
     interface_actors: tuple[str, ...] = ()
@@ -302,6 +365,12 @@ def _check_columns(landed: LandedTable, table: TableSource, document: Document) 
         if source.unit is not None and source.unit not in units:
             problem = f"found '{source.unit}', {suggest(source.unit, units)}"
             yield document.mistake((*path, name, "unit"), problem)
+        if source.plus and source.unit not in MONEY_UNITS:
+            problem = "only amounts can be added up: name the unit, yuan or fen"
+            yield document.mistake((*path, name, "plus"), problem)
+        if source.value is not None and column.allowed and source.value not in column.allowed:
+            problem = f"found '{source.value}', {suggest(source.value, column.allowed)}"
+            yield document.mistake((*path, name, "value"), problem)
         for word, meaning in source.values.items():
             if column.allowed and meaning not in column.allowed:
                 problem = f"found '{meaning}', {suggest(meaning, column.allowed)}"

@@ -1,7 +1,7 @@
 """Which columns of a file or a query are read, and what is said where one is not there."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.company import ColumnSource
 from pipeline.company.mistakes import suggest
@@ -20,22 +20,26 @@ class WantedColumns:
     def __init__(self, table: LandedTable, mapping: Mapping[str, ColumnSource]) -> None:
         self.is_mapped = bool(mapping)
         self._table = table
-        self._source = {name: source.source for name, source in mapping.items()} or {
-            column.name: column.name for column in table.columns
+        self._fields = {name: source.fields for name, source in mapping.items()} or {
+            column.name: (column.name,) for column in table.columns
         }
-        self.names = list(dict.fromkeys(self._source.values()))
-        self.required = [self._source[name] for name in table.required if name in self._source]
+        self.names = list(dict.fromkeys(self._fields_of(self._fields)))
+        self.required = list(self._fields_of(name for name in table.required))
         self._told: set[str] = set()
 
     @property
     def identifiers(self) -> list[str]:
         """The columns that rows are joined by: what a spreadsheet must not have rounded."""
-        return [
-            source
-            for name, source in self._source.items()
+        joined = [
+            name
+            for name in self._fields
             if self._table.column(name).kind == "text"
             and (name.endswith(("_no", "_id", "_code")) or name in ("phone", "openid", "unionid"))
         ]
+        return list(self._fields_of(joined))
+
+    def _fields_of(self, columns: Iterable[str]) -> Iterator[str]:
+        return (field for name in columns for field in self._fields.get(name, ()))
 
     def among(self, found: Sequence[str], place: str) -> list[str]:
         """Of the columns that a table-shaped `place` bears, those to read.

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.company import ColumnSource
+from pipeline.company import Candidate, ColumnSource
 from pipeline.conform import PLACE
 from pipeline.engine import open_engine
 from pipeline.landed import Column, LandedTable
@@ -29,6 +29,7 @@ DATED = "_dated"
 _MOBILE = re.compile(r"(?<!\d)((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?\d{2}(\d{2})(?!\d)")
 _ALLOWED = {
     "yuan": "yuan with at most two decimals, such as 199.90",
+    "fen": "whole fen, such as 19990",
     "seconds": "seconds since 1970-01-01 UTC",
     "milliseconds": "milliseconds since 1970-01-01 UTC",
     "iso": "an instant such as 2026-10-01 08:00:00",
@@ -135,18 +136,42 @@ class _Field:
 
     @property
     def text(self) -> str:
-        return _quote(self.source.source)
+        """The name under which the source's text stands."""
+        return self._own_text if self.choice_sql else _quote(self.source.fields[0])
+
+    @property
+    def _own_text(self) -> str:
+        return f'"_text {self.column.name}"'
+
+    @property
+    def choice_sql(self) -> str | None:
+        """SQL of the text, where more is to be done than to read one field as it is."""
+        if self.source.value is not None:
+            return _literal(self.source.value)
+        candidates = self.source.candidates
+        if len(candidates) == 1 and candidates[0].pattern is None:
+            return None
+        return f"coalesce({', '.join(map(_candidate_sql, candidates))})"
+
+    @property
+    def told_name(self) -> str:
+        """The source's names, for messages."""
+        return " or ".join(candidate.field for candidate in self.source.candidates) or "`value`"
 
     @property
     def reading(self) -> str:
         """How the text is read: a unit, `day`, `words`, or `text` where landing reads it."""
+        if self.source.value is not None:
+            return "text"
         if self.source.values:
             return "words"
         if self.column.kind == "instant":
             return self.source.unit or "iso"
         if self.column.kind == "day":
             return "day"
-        return "yuan" if self.source.unit == "yuan" else "text"
+        if self.source.unit == "yuan" or self.source.plus:
+            return self.source.unit or "fen"
+        return "text"
 
     @property
     def value(self) -> str:
@@ -163,15 +188,12 @@ class _Field:
                 for word, meaning in self.source.values.items()
             )
             return f"case {self.text} {cases} end"
-        if reading == "yuan":
-            # 1,234.50 and ¥1234.50 are how exports for people write money.
-            plain = (
-                rf"case when regexp_matches({self.text}, '^[¥￥]?-?\d{{1,3}}(,\d{{3}})+(\.\d*)?$')"
-                f" then translate({self.text}, ',¥￥', '') else ltrim({self.text}, '¥￥') end"
+        if reading in ("yuan", "fen"):
+            added = (
+                f" + case when {_quote(name)} is null then 0 else {_fen(_quote(name), reading)} end"
+                for name in self.source.plus
             )
-            # Four decimals wash out what a float column added far behind the comma.
-            fen = f"({_number(plain, 4)} * 100)"
-            return f"case when {fen} = trunc({fen}) then try_cast({fen} as bigint) end"
+            return _fen(self.text, reading) + "".join(added)
         if reading == "day":
             digits = f"try_strptime({self.text}, '%Y%m%d')::date"
             return f"coalesce(try_cast({self.text} as date), {digits})"
@@ -193,7 +215,7 @@ class _Field:
         allowed = words if self.reading == "words" else _ALLOWED[self.reading]
         before, after = (
             f"{self.column.name}: found '",
-            f"' in {self.source.source}, allowed: {allowed}",
+            f"' in {self.told_name}, allowed: {allowed}",
         )
         return (
             f"when {self.text} is not null and {self.value} is null"
@@ -212,11 +234,14 @@ def _own_names(table: LandedTable, rows: pa.Table) -> dict[str, ColumnSource]:
 def _map_sql(
     fields: Sequence[_Field], table: LandedTable, rows: pa.Table, span: tuple[date, date | None]
 ) -> str:
-    sources = dict.fromkeys(field.source.source for field in fields)
+    sources = dict.fromkeys(name for field in fields for name in field.source.fields)
     if DATED in rows.column_names:
         sources[DATED] = None
     said = "".join(f", nullif(trim({_quote(name)}), '') as {_quote(name)}" for name in sources)
     place = f'"{PLACE}"' if PLACE in rows.column_names else "null::varchar"
+    chosen = "".join(
+        f", {choice} as {field.text}" for field in fields if (choice := field.choice_sql)
+    )
     read = "".join(
         f", {field.reading_sql} as {field.value}" for field in fields if field.reading != "text"
     )
@@ -232,7 +257,8 @@ def _map_sql(
             select row_number() over () - 1 as _position, {place} as "{PLACE}" {said}
             from delivered
         ),
-        read as (select * {read} from said),
+        chosen as (select * {chosen} from said),
+        read as (select * {read} from chosen),
         dated as (select *, {_dating_sql(fields, table, rows)} as _instant from read)
         select
             _position, "{PLACE}", _instant,
@@ -255,6 +281,28 @@ def _dating_sql(fields: Sequence[_Field], table: LandedTable, rows: pa.Table) ->
         for field in dating
     ]
     return f"coalesce({', '.join(instants)})" if instants else "null::timestamptz"
+
+
+def _candidate_sql(candidate: Candidate) -> str:
+    """SQL of the text of one field, or of what its pattern finds there."""
+    text = _quote(candidate.field)
+    if candidate.pattern is None:
+        return text
+    group = re.compile(candidate.pattern).groups
+    found = f"regexp_extract({text}, {_literal(candidate.pattern)}, {group})"
+    return f"nullif(trim({found}), '')"
+
+
+def _fen(text: str, unit: str) -> str:
+    """SQL that reads an amount as fen; null where it cannot be read."""
+    # 1,234.50 and ¥1234.50 are how exports for people write money.
+    plain = (
+        rf"case when regexp_matches({text}, '^[¥￥]?-?\d{{1,3}}(,\d{{3}})+(\.\d*)?$')"
+        f" then translate({text}, ',¥￥', '') else ltrim({text}, '¥￥') end"
+    )
+    # Four decimals wash out what a float column added far behind the comma.
+    fen = f"({_number(plain, 4)} * {100 if unit == 'yuan' else 1})"
+    return f"case when {fen} = trunc({fen}) then try_cast({fen} as bigint) end"
 
 
 def _is_plausible(instant: str) -> str:
@@ -289,12 +337,16 @@ def _reject(
     day: date,
 ) -> tuple[date, Rejected]:
     row = rows.slice(position, 1).to_pylist()[0]
-    raw = {field.source.source: row[field.source.source] for field in fields}
-    by_name = {field.column.name: field.source.source for field in fields}
-    key = "/".join(str(raw[by_name[part]]) for part in table.key if part in by_name)
+    raw = {name: row[name] for field in fields for name in field.source.fields}
+    by_name = {field.column.name: field for field in fields}
+    key = "/".join(
+        str(next((raw[name] for name in by_name[part].source.fields if raw[name]), None))
+        for part in table.key
+        if part in by_name
+    )
     for field in fields:
-        if field.column.is_hashed and raw[field.source.source]:
-            raw[field.source.source] = "***"
+        if field.column.is_hashed:
+            raw |= {name: "***" for name in field.source.fields if raw[name]}
     written = json.dumps(
         {name: value for name, value in raw.items() if value not in (None, "")},
         ensure_ascii=False,

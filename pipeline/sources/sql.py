@@ -17,6 +17,7 @@ from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import SHANGHAI, Control, Extract, day_end, day_start
 from pipeline.sources.columns import WantedColumns
 from pipeline.sources.database import Database, open_database
+from pipeline.sources.days import adjoining
 from pipeline.sources.mapping import DATED, DAY, map_rows, split_days
 
 # A transaction may commit minutes after the change time that it wrote: rows as late as this are
@@ -56,7 +57,7 @@ class SqlSource:
         """One extract per asked day, in order, each with the count of its rows as its control."""
         if self._company.last_day is None:
             _ = self._seen_until  # before any row is read, or it would tell of rows read too early
-        for span in _spans(sorted(set(days))):
+        for span in adjoining(sorted(set(days)), LONGEST_SPAN_DAYS):
             rows, counts = self._read_consistently(span)
             mapped = map_rows(
                 rows,
@@ -151,11 +152,15 @@ class SqlSource:
     def _dating(self) -> list[str]:
         """The source columns that give a row its day, the first present one deciding."""
         mapping = self._settings.columns
-        sources = [mapping[name].source if name in mapping else name for name in self.table.day_of]
+        sources = [
+            field
+            for name in self.table.day_of
+            for field in (mapping[name].fields if name in mapping else (name,))
+        ]
         return [source for source in sources if source in self._bound_columns]
 
     def _unit(self, source: str) -> str | None:
-        units = [of.unit for of in self._settings.columns.values() if of.source == source]
+        units = [of.unit for of in self._settings.columns.values() if source in of.fields]
         return units[0] if units else None
 
     def _instant(self, source: str) -> str:
@@ -281,15 +286,3 @@ class SqlSource:
         instant = datetime.fromisoformat(written)
         zoned = instant if instant.tzinfo else instant.replace(tzinfo=self._zone)
         return zoned.astimezone(UTC)
-
-
-def _spans(days: Sequence[date]) -> Iterator[list[date]]:
-    """Runs of adjoining days, none longer than may be read at once."""
-    span: list[date] = []
-    for day in days:
-        if span and (day - span[-1] > timedelta(days=1) or len(span) == LONGEST_SPAN_DAYS):
-            yield span
-            span = []
-        span.append(day)
-    if span:
-        yield span

@@ -24,7 +24,7 @@ from pipeline.sources.wechat.errcodes import (
 )
 from pipeline.sources.wechat.token import PATH as TOKEN_PATH
 from pipeline.sources.wechat.token import StableToken
-from pipeline.sources.wechat.wire import QuotaOfMinuteError, Wire
+from pipeline.sources.wire import QuotaOfMinuteError, Wire
 
 Reply = dict[str, Any]
 

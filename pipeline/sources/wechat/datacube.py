@@ -16,10 +16,10 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, NotReadyError
 from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI, Extract, Rejected, day_end
+from pipeline.sources.days import adjoining, last_ready_day, trailing_days
 from pipeline.sources.wechat.api import Post, Reply, WechatApi
-from pipeline.sources.wechat.days import last_ready_day, trailing_days
-from pipeline.sources.wechat.spans import DAY, Span, SpanOf, adjoining, read_span, the_day
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wechat.spans import DAY, Span, SpanOf, read_span, the_day
+from pipeline.sources.wire import Wire
 
 # Figures are corrected silently for some days; asking again costs few calls.
 TRAILING_DAYS = 7

@@ -10,7 +10,7 @@ import httpx
 from pipeline.errors import BrokenContentError, PermanentSourceError, TransientSourceError
 from pipeline.sources.wechat.paycodes import read_object, refusal
 from pipeline.sources.wechat.signing import SIGNATURE_HEADERS, MerchantKeys
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 # Calls that leave evenly may arrive closer together: a tenth slower than allowed.
 SLACK = 1.1

@@ -12,9 +12,9 @@ from pipeline.conform import mask_raw
 from pipeline.errors import BrokenContentError, NotReadyError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, day_end, day_start
+from pipeline.sources.days import last_ready_day, trailing_days
 from pipeline.sources.wechat.api import Post, WechatApi
-from pipeline.sources.wechat.days import last_ready_day, trailing_days
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 ORDER_LIST = "/wxa/sec/order/get_order_list"
 PAGE_SIZE = 100

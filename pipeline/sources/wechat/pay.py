@@ -14,15 +14,15 @@ from pipeline.company.sources import PAY_URL
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, day_end
+from pipeline.sources.days import last_ready_day, trailing_days
 from pipeline.sources.wechat.archive import BillArchive
 from pipeline.sources.wechat.bill import read_bill
-from pipeline.sources.wechat.days import last_ready_day, trailing_days
 from pipeline.sources.wechat.fund_flow import read_fund_flow
 from pipeline.sources.wechat.merchant import AddressRefusedError, MerchantLine
 from pipeline.sources.wechat.paycodes import NoStatementError, RequestRefusedError
 from pipeline.sources.wechat.signing import MerchantKeys
 from pipeline.sources.wechat.statement import EMPTY, Statement, unpack
-from pipeline.sources.wechat.wire import LOOPBACK, Wire
+from pipeline.sources.wire import LOOPBACK, Wire
 
 # WeChat Pay builds the bills from 09:00 on and asks to fetch them after 10:00.
 READY_AT = time(10)

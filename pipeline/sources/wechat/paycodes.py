@@ -12,7 +12,7 @@ from pipeline.errors import (
     SourceError,
     TransientSourceError,
 )
-from pipeline.sources.wechat.wire import QuotaOfMinuteError
+from pipeline.sources.wire import QuotaOfMinuteError
 
 
 class NoStatementError(PermanentSourceError):

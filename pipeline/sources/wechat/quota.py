@@ -14,12 +14,12 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, day_end
+from pipeline.sources.days import last_ready_day
 from pipeline.sources.wechat import miniprogram, official_account
 from pipeline.sources.wechat.api import Post, WechatApi
-from pipeline.sources.wechat.days import last_ready_day
 from pipeline.sources.wechat.errcodes import UnknownCallError
 from pipeline.sources.wechat.orders import ORDER_LIST
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 QUOTA = "/cgi-bin/openapi/quota/get"
 PATHS_OF_TABLE: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ Two ways of writing days are in use: `20261121` by mini-programs, `2026-11-21` b
 
 import re
 from calendar import monthrange
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -43,18 +43,6 @@ def month_ending(day: date) -> Span | None:
 def days_up_to(count: int) -> SpanOf:
     """So many days, the last of which is the day itself."""
     return lambda day: Span(day - (count - 1) * DAY, day)
-
-
-def adjoining(days: Sequence[date], most: int) -> Iterator[list[date]]:
-    """The days in runs without a gap of at most so many, in the order given."""
-    run: list[date] = []
-    for day in days:
-        if run and (len(run) == most or day != run[-1] + DAY):
-            yield run
-            run = []
-        run.append(day)
-    if run:
-        yield run
 
 
 _DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")

@@ -15,7 +15,7 @@ from pipeline.errors import BrokenContentError
 from pipeline.sources.wechat.api import Reply, exchange, refuse_errors
 from pipeline.sources.wechat.errcodes import TokenRefusedError
 from pipeline.sources.wechat.wecom.errcodes import NO_CUSTOMER, WECOM_ERRCODES
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 TOKEN_PATH = "/cgi-bin/gettoken"  # noqa: S105 - an address
 # A call that takes long must not outlive its token.

@@ -14,11 +14,11 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, business_day, day_end
-from pipeline.sources.wechat.days import last_ready_day, trailing_days
+from pipeline.sources.days import last_ready_day, trailing_days
 from pipeline.sources.wechat.wecom.api import Ask, WecomApi
 from pipeline.sources.wechat.wecom.errcodes import ALLOW_APP
 from pipeline.sources.wechat.wecom.merging import Merging
-from pipeline.sources.wechat.wire import Wire
+from pipeline.sources.wire import Wire
 
 MEMBERS = "/cgi-bin/externalcontact/get_follow_user_list"
 OF_MEMBER = "/cgi-bin/externalcontact/batch/get_by_user"

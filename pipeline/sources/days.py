@@ -1,6 +1,6 @@
-"""Which days WeChat can be asked for, and which are worth asking for again."""
+"""Which days a system can be asked for, and which are worth asking for again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 from pipeline.company import Company, TableSource
@@ -30,3 +30,15 @@ def trailing_days(
     count = settings.trailing_days if is_written else usual
     first = newest - timedelta(days=count)
     return {day for day in known if day >= first} if count else set()
+
+
+def adjoining(days: Sequence[date], most: int) -> Iterator[list[date]]:
+    """The days in runs without a gap of at most so many, in the order given."""
+    run: list[date] = []
+    for day in days:
+        if run and (len(run) == most or day != run[-1] + timedelta(days=1)):
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run

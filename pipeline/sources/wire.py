@@ -1,4 +1,4 @@
-"""The line to WeChat: transport, clock, waiting between tries. Not what is said on it."""
+"""The line to a system over HTTP: transport, clock and waiting. Not what is said on it."""
 
 import logging
 import random
