@@ -1,0 +1,97 @@
+"""What a column may be read from: candidates in order, patterns, sums, constants; and mistakes."""
+
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from pipeline.company import ColumnSource
+from pipeline.landed import TABLES
+from pipeline.sources.mapping import Mapped, map_rows
+
+ORDERED_AT = "2026-10-01 09:00:00"
+
+
+def mapped(columns: dict[str, Any], *rows: dict[str, str | None]) -> Mapped:
+    """Orders mapped from rows of text; number and time are always there."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    table = pa.table(
+        {"no": [str(number) for number in range(len(rows))], "at": [ORDERED_AT] * len(rows)}
+        | {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    )
+    told = {"erp_order_no": "no", "ordered_at": "at"} | columns
+    return map_rows(
+        table,
+        TABLES["erp_orders"],
+        {name: ColumnSource.model_validate(source) for name, source in told.items()},
+        time_zone="Asia/Shanghai",
+        first_day=date(2026, 10, 1),
+    )
+
+
+def column(name: str, source: Any, *rows: dict[str, str | None]) -> list[Any]:
+    result = mapped({name: source}, *rows)
+    assert not result.rejected
+    return list(result.rows.column(name).to_pylist())
+
+
+def test_the_first_candidate_with_a_value_counts() -> None:
+    rows = ({"ref": "O1", "note": "x"}, {"ref": " ", "note": "O2"}, {"ref": None, "note": None})
+    assert column("order_no", ["ref", "note"], *rows) == ["O1", "O2", None]
+
+
+def test_a_pattern_picks_its_group_and_leaves_the_next_candidate_a_chance() -> None:
+    source = {"from": [{"field": "note", "pattern": r"订单号[:：]\s*(\w+)"}, "ref"]}
+    rows = (
+        {"note": "急! 订单号：O1 谢谢", "ref": "R"}, {"note": "谢谢", "ref": "R2"},
+    )  # fmt: skip
+    assert column("order_no", source, *rows) == ["O1", "R2"]
+
+
+def test_a_pattern_without_a_group_counts_whole() -> None:
+    rows = ({"note": "pays 4200001234 and more"},)
+    assert column("transaction_id", {"from": "note", "pattern": r"42\d+"}, *rows) == ["4200001234"]
+
+
+def test_tax_that_stands_apart_is_added_exactly() -> None:
+    source = {"from": "net", "plus": ["tax", "fee"], "unit": "yuan"}
+    rows = (
+        {"net": "0.10", "tax": "0.20", "fee": None},
+        {"net": "1,234.50", "tax": "¥1", "fee": "-0.01"},
+        {"net": None, "tax": "1", "fee": None},
+    )
+    assert column("amount_fen", source, *rows) == [30, 123549, None]
+
+
+def test_an_addend_that_cannot_be_read_refuses_the_row() -> None:
+    source = {"from": "net", "plus": "tax", "unit": "fen"}
+    with pytest.raises(ValidationError):
+        ColumnSource.model_validate(source)  # a list is meant
+    source = {"from": "net", "plus": ["tax"], "unit": "fen"}
+    result = mapped({"amount_fen": source}, {"net": "100", "tax": "free"})
+    assert result.rows.num_rows == 0
+    ((_, rejected),) = result.rejected
+    assert "amount_fen" in rejected.reason
+    assert '"tax": "free"' in rejected.raw
+
+
+def test_a_constant_stands_where_the_source_has_no_column() -> None:
+    assert column("channel", {"value": "mini_program"}, {}, {}) == ["mini_program"] * 2
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ({"from": "a", "pattern": "("}, "no regular expression"),
+        ({"from": "a", "pattern": "(a)(b)"}, "2 groups"),
+        ({"from": "a", "pattern": "a(?=b)"}, "looking around"),
+        ({"from": "a", "pattern": r"(a)\1"}, "back references"),
+        ({"from": "a", "value": "b"}, "either `from` or `value`"),
+        ({}, "either `from` or `value`"),
+    ],
+)
+def test_a_column_that_cannot_be_meant_is_a_mistake(written: Any, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        ColumnSource.model_validate(written)
