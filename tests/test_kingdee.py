@@ -1,16 +1,26 @@
 """K3Cloud's bills: signing, caps that nobody tells, one row per bill or entry, and refusals."""
 
 import re
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from k3cloud_webapi_sdk.core.webapi_client import WebApiClient
 from k3cloud_webapi_sdk.model.identity import Identify
 
@@ -27,6 +37,7 @@ from pipeline.sources import open_source
 from pipeline.sources.kingdee.api import SERVICE
 from pipeline.sources.kingdee.bills import KingdeeBills
 from pipeline.sources.kingdee.signing import Caller, sign
+from pipeline.sources.wire import Wire
 from tests.connected_company import DAYS, company_of_page, connected, still_wire
 from tests.kingdee_server import (
     APP_ID,
@@ -489,3 +500,62 @@ def test_the_product_never_loads_the_vendors_kit() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert loaded.stdout.split() == ["False", "False"]
+
+
+@contextmanager
+def self_signed(folder: Path, server: KingdeeServer) -> Iterator[str]:
+    """The server behind TLS, with a certificate that it made for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            request = httpx.Request("POST", f"{BASE_URL}{self.path}", content=content)
+            self.wfile.write(server.answer(request).content)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with HTTPServer(("127.0.0.1", 0), Handler) as listener:
+        listener.handle_error = lambda *_: None
+        listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        thread = Thread(target=listener.serve_forever)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.server_port}/k3cloud"
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_is_not_spoken_to(tmp_path: Path) -> None:
+    server = KingdeeServer()
+    with self_signed(tmp_path, server) as address:
+        company = connected(
+            tmp_path, CONNECTION | {"base_url": address}, {"erp_orders": ORDERS}, SECRETS
+        )
+        source = KingdeeBills(
+            TABLES["erp_orders"],
+            company.sources.tables["erp_orders"],
+            company.sources.connections["erp"],
+            company,
+            wire=Wire(sleep=lambda _: None),
+        )
+        with pytest.raises(TransientSourceError, match="CERTIFICATE_VERIFY_FAILED"):
+            source.probe()
+    assert server.calls == []

@@ -1,20 +1,30 @@
 """Odoo's records: versions, protocols, change times to the second, references and refusals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.company import Company
-from pipeline.errors import ConfigurationError, PermanentSourceError, TransientSourceError
+from pipeline.errors import (
+    BrokenContentError,
+    ConfigurationError,
+    PermanentSourceError,
+    TransientSourceError,
+)
 from pipeline.landed import TABLES
 from pipeline.landing import Extract, Landing, day_start
 from pipeline.sources import open_source
+from pipeline.sources.odoo.domains import window
 from pipeline.sources.odoo.records import OdooRecords
-from tests.connected_company import DAYS, NOW, company_of_page, connected, still_wire
+from pipeline.sources.wire import TRIES
+from tests.connected_company import DAYS, FIRST_DAY, NOW, company_of_page, connected, still_wire
 from tests.odoo_server import BASE_URL, DATABASE, KEY, USER, OdooServer
 
 CONNECTION = {
@@ -62,7 +72,20 @@ SHIPMENTS: dict[str, Any] = {
     },
 }
 ORDERED = datetime(2026, 10, 1, 2, tzinfo=UTC)
+WHOLE = "%Y-%m-%d %H:%M:%S"
 SAVED = datetime(2026, 10, 3, 6, 30, 15, 123456, tzinfo=UTC)
+
+
+def refuse_connection() -> httpx.Response:
+    raise httpx.ConnectError("connection refused")
+
+
+def cut_reply() -> httpx.Response:
+    return httpx.Response(200, content=b'{"jsonrpc": "2.0", "result": [{"id"')
+
+
+def gateway_timeout() -> httpx.Response:
+    return httpx.Response(504, text="Gateway Timeout")
 
 
 def stocked(server: OdooServer) -> OdooServer:
@@ -80,7 +103,7 @@ def order(number: int, **more: Any) -> dict[str, Any]:
     day = ORDERED + timedelta(days=(number - 1) % 3)
     return {
         "name": f"S{number}", "client_order_ref": f"小程序 O{number}", "state": "sale",
-        "date_order": f"{day:%Y-%m-%d %H:%M:%S}", "amount_total": 199.9, "currency_id": 1,
+        "date_order": f"{day:{WHOLE}}", "amount_total": 199.9, "currency_id": 1,
         "company_id": 1, "partner_id": 1,
     } | more  # fmt: skip
 
@@ -449,3 +472,55 @@ def test_a_day_that_is_not_over_is_complete_up_to_a_while_ago(tmp_path: Path) ->
     (extract,) = open_table(tmp_path, server).extract([today])
     assert extract.complete_until == NOW - timedelta(minutes=10)
     assert extract.complete_until > day_start(today)
+
+
+@pytest.mark.parametrize("break_line", [refuse_connection, cut_reply, gateway_timeout])
+def test_a_line_that_breaks_between_pages_lands_nothing_of_the_span(
+    tmp_path: Path, break_line: Callable[[], httpx.Response]
+) -> None:
+    server, pages = stocked(OdooServer()), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_page = b"search_read" in request.content and b"sale.order" in request.content
+        pages.append(is_page)
+        return break_line() if sum(pages) > 1 else server.answer(request)
+
+    server.commit(ORDERED, "sale.order", *(order(number) for number in range(1, 10)))
+    company = connected(tmp_path, CONNECTION, {"erp_orders": ORDERS | {"page_size": 4}}, SECRETS)
+    source = OdooRecords(
+        TABLES["erp_orders"],
+        company.sources.tables["erp_orders"],
+        company.sources.connections["erp"],
+        company,
+        wire=still_wire(httpx.MockTransport(answer)),
+    )
+    landed = []
+    with pytest.raises((TransientSourceError, BrokenContentError)) as error:
+        landed.extend(source.extract(DAYS))
+    assert error.value.can_retry
+    assert landed == []
+    assert sum(pages) == 1 + TRIES
+
+
+MOMENTS = st.timedeltas(timedelta(days=-30), timedelta(days=30)).map(ORDERED.__add__)
+
+
+@given(MOMENTS, MOMENTS, st.timedeltas(timedelta(0), timedelta(days=9)))
+def test_a_window_leaves_out_no_record_that_lies_in_it(
+    at: datetime, since: datetime, length: timedelta
+) -> None:
+    until = since + length
+    domain = window(["date_order"], {"date_order": "datetime"}, since, until, with_undated=False)
+    is_found = OdooServer()._holds("sale.order", {"date_order": f"{at:{WHOLE}}.{at:%f}"}, domain)
+    assert is_found or not since <= at < until
+    # No more than the seconds in which it begins and ends is found beside it.
+    second = timedelta(seconds=1)
+    assert not is_found or since - second < at < until + second
+
+
+@given(st.dates(date(2026, 9, 1), date(2026, 11, 1)), st.integers(1, 40))
+def test_a_calendar_day_belongs_to_the_window_of_its_shanghai_day(day: date, length: int) -> None:
+    first, end = day_start(FIRST_DAY), day_start(FIRST_DAY + timedelta(days=length))
+    domain = window(["date"], {"date": "date"}, first, end, with_undated=False)
+    is_found = OdooServer()._holds("account.payment", {"date": day.isoformat()}, domain)
+    assert is_found == (FIRST_DAY <= day < FIRST_DAY + timedelta(days=length))

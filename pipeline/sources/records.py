@@ -168,12 +168,13 @@ class RecordSource(ABC):
         )
 
     def _recent(self, days_back: int) -> Asked:
-        """The latest day and so many before it."""
+        """The latest day and so many before; what changed then, where no day can be asked for."""
         last = self.last_day()
+        is_by_day = self.can_ask_by_day and bool(self._dated_by)
         return self._with_fields(
             since=day_start(last - timedelta(days=days_back)),
-            until=day_end(last) if self.can_ask_by_day else None,
-            is_by_change=not self.can_ask_by_day,
+            until=day_end(last) if is_by_day else None,
+            is_by_change=not is_by_day,
         )
 
     def _with_fields(
