@@ -89,7 +89,7 @@ def _named_secrets(company: Company) -> dict[str, str]:
         connection = company.sources.connections[name]
         for variable in (
             connection.app_secret_env, connection.url_env, connection.corp_secret_env,
-            connection.callback_token_env, connection.callback_key_env,
+            connection.callback_token_env, connection.callback_key_env, connection.password_env,
         ):  # fmt: skip
             if variable:
                 named[variable] = f"connection {name}"

@@ -44,14 +44,26 @@ class Connection(Settings):
     corp_secret_env: str | None = None
     callback_token_env: str | None = None
     callback_key_env: str | None = None
+    database: str | None = None
+    user: str | None = None
+    password_env: str | None = None
+    protocol: Literal["jsonrpc", "json2"] | None = None
+    company_ids: tuple[int, ...] = ()
+    language: str | None = None
+    organization: str | None = None
 
 
 class Candidate(Settings):
     """A field of the source, and what of its text counts: the first group of `pattern`, or all that
-    it matches."""
+    it matches.
+
+    With `values` it counts only where it has one of these words: so that a cancelled mark beside
+    the state of a document comes before that state.
+    """
 
     field: str
     pattern: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -107,6 +119,13 @@ class ColumnSource(Settings):
         if pattern is not None:
             names = [{"field": name, "pattern": pattern} for name in names]
         return told | {"from": names}
+
+    @model_validator(mode="after")
+    def _check_words(self) -> "ColumnSource":
+        own = [candidate for candidate in self.candidates if candidate.values]
+        if own and (self.values or len(own) < len(self.candidates)):
+            raise ValueError("allowed: `values` beside every field of `from`, or one for them all")
+        return self
 
     @model_validator(mode="after")
     def _check_origin(self) -> "ColumnSource":
@@ -202,6 +221,7 @@ class Connector:
 
 
 EVERY_TABLE = tuple(TABLES)
+BUSINESS_TABLES = tuple(name for name in TABLES if name.startswith(("erp_", "crm_")))
 COMMON_KEYS = ("connector", "connection", "interface_actors", "trailing_days")
 CONNECTORS: dict[str, Connector] = {
     "files": Connector(
@@ -217,6 +237,20 @@ CONNECTORS: dict[str, Connector] = {
         connection_needs=("url|url_env",),
         table_needs=("table|query",),
         table_takes=("changed_column", "time_zone", "columns"),
+    ),
+    "kingdee": Connector(
+        tables=BUSINESS_TABLES,
+        connection_needs=("base_url", "database", "user", "app_id", "app_secret_env"),
+        connection_takes=("language", "organization"),
+        table_needs=("object", "columns"),
+        table_takes=("each", "where", "page_size", "changed_column"),
+    ),
+    "odoo": Connector(
+        tables=BUSINESS_TABLES,
+        connection_needs=("base_url", "database", "password_env"),
+        connection_takes=("user", "protocol", "company_ids", "language"),
+        table_needs=("object", "columns"),
+        table_takes=("where", "page_size", "changed_column"),
     ),
     "wechat_callbacks": Connector(
         tables=("message_results", "callback_events", "messages"),
@@ -371,13 +405,21 @@ def _check_columns(landed: LandedTable, table: TableSource, document: Document) 
         if source.value is not None and column.allowed and source.value not in column.allowed:
             problem = f"found '{source.value}', {suggest(source.value, column.allowed)}"
             yield document.mistake((*path, name, "value"), problem)
-        for word, meaning in source.values.items():
-            if column.allowed and meaning not in column.allowed:
-                problem = f"found '{meaning}', {suggest(meaning, column.allowed)}"
-                yield document.mistake((*path, name, "values", word), problem)
+        for place, words in _listed_words(source):
+            for word, meaning in words.items():
+                if column.allowed and meaning not in column.allowed:
+                    problem = f"found '{meaning}', {suggest(meaning, column.allowed)}"
+                    yield document.mistake((*path, name, *place, word), problem)
     missing = [name for name in landed.required if table.columns and name not in table.columns]
     if missing:
         yield document.mistake(path, f"missing {', '.join(missing)}, required in {landed.name}")
+
+
+def _listed_words(source: ColumnSource) -> Iterator[tuple[tuple[str | int, ...], dict[str, str]]]:
+    """The words that a mapping lists, each list with its place below the column."""
+    yield ("values",), source.values
+    for number, candidate in enumerate(source.candidates):
+        yield ("from", number, "values"), candidate.values
 
 
 def _units(name: str, kind: str) -> tuple[str, ...]:

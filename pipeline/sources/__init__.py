@@ -18,6 +18,8 @@ from pipeline.sources.joined import JoinedSource
 # Imported when a table is opened, so that nobody pays for a connector that the company lacks.
 CONNECTORS = {
     "files": "pipeline.sources.files:FileSource",
+    "kingdee": "pipeline.sources.kingdee.bills:KingdeeBills",
+    "odoo": "pipeline.sources.odoo.records:OdooRecords",
     "sql": "pipeline.sources.sql:SqlSource",
     "wechat_callbacks": "pipeline.sources.wechat.callbacks:Callbacks",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",

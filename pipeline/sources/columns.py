@@ -1,7 +1,7 @@
 """Which columns of a file or a query are read, and what is said where one is not there."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pipeline.company import ColumnSource
 from pipeline.company.mistakes import suggest
@@ -20,6 +20,7 @@ class WantedColumns:
     def __init__(self, table: LandedTable, mapping: Mapping[str, ColumnSource]) -> None:
         self.is_mapped = bool(mapping)
         self._table = table
+        self._sources = tuple(mapping.values())
         self._fields = {name: source.fields for name, source in mapping.items()} or {
             column.name: (column.name,) for column in table.columns
         }
@@ -50,6 +51,20 @@ class WantedColumns:
         self.require(self.names if self.is_mapped else self.required, found, place)
         self.tell_ignored(found, place)
         return [name for name in self.names if name in found]
+
+    def lacking(self, has: Callable[[str], bool]) -> list[str]:
+        """The names that an object with fields lacks. Of several that one column may come from,
+        one is enough: which of them there are differs by version and by what is installed."""
+        if not self.is_mapped:
+            return [name for name in self.required if not has(name)]
+        missing = [
+            name for source in self._sources for name in self._needed(source, has) if not has(name)
+        ]
+        return list(dict.fromkeys(missing))
+
+    def _needed(self, source: ColumnSource, has: Callable[[str], bool]) -> tuple[str, ...]:
+        is_found = any(has(candidate.field) for candidate in source.candidates)
+        return source.plus if is_found else source.fields
 
     def tell_ignored(self, found: Sequence[str], place: str) -> None:
         """Log, once for each name, what bears no landed name though no mapping leaves it out."""

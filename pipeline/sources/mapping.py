@@ -149,9 +149,17 @@ class _Field:
         if self.source.value is not None:
             return _literal(self.source.value)
         candidates = self.source.candidates
+        if self.has_own_words:
+            said = ", ".join(map(_candidate_sql, candidates))
+            return f"nullif(concat_ws('/', {said}), '')"
         if len(candidates) == 1 and candidates[0].pattern is None:
             return None
         return f"coalesce({', '.join(map(_candidate_sql, candidates))})"
+
+    @property
+    def has_own_words(self) -> bool:
+        """Whether each field has words of its own: the first field that has one of them counts."""
+        return any(candidate.values for candidate in self.source.candidates)
 
     @property
     def told_name(self) -> str:
@@ -159,11 +167,18 @@ class _Field:
         return " or ".join(candidate.field for candidate in self.source.candidates) or "`value`"
 
     @property
+    def told_words(self) -> str:
+        """The words that the mapping lists, for messages."""
+        if not self.has_own_words:
+            return ", ".join(self.source.values)
+        return "; ".join(f"{', '.join(of.values)} in {of.field}" for of in self.source.candidates)
+
+    @property
     def reading(self) -> str:
         """How the text is read: a unit, `day`, `words`, or `text` where landing reads it."""
         if self.source.value is not None:
             return "text"
-        if self.source.values:
+        if self.source.values or self.has_own_words:
             return "words"
         if self.column.kind == "instant":
             return self.source.unit or "iso"
@@ -182,12 +197,11 @@ class _Field:
     def reading_sql(self) -> str:
         """SQL that reads the value from the text."""
         reading = self.reading
+        if reading == "words" and self.has_own_words:
+            cases = (_words_sql(_candidate_sql(of), of.values) for of in self.source.candidates)
+            return f"coalesce({', '.join(cases)})"
         if reading == "words":
-            cases = " ".join(
-                f"when {_literal(word)} then {_literal(meaning)}"
-                for word, meaning in self.source.values.items()
-            )
-            return f"case {self.text} {cases} end"
+            return _words_sql(self.text, self.source.values)
         if reading in ("yuan", "fen"):
             added = (
                 f" + case when {_quote(name)} is null then 0 else {_fen(_quote(name), reading)} end"
@@ -211,8 +225,7 @@ class _Field:
         """SQL of a `when` that words why the row is refused; None where nothing can be wrong."""
         if not self.is_mapped or self.reading == "text":
             return None
-        words = ", ".join(self.source.values)
-        allowed = words if self.reading == "words" else _ALLOWED[self.reading]
+        allowed = self.told_words if self.reading == "words" else _ALLOWED[self.reading]
         before, after = (
             f"{self.column.name}: found '",
             f"' in {self.told_name}, allowed: {allowed}",
@@ -291,6 +304,13 @@ def _candidate_sql(candidate: Candidate) -> str:
     group = re.compile(candidate.pattern).groups
     found = f"regexp_extract({text}, {_literal(candidate.pattern)}, {group})"
     return f"nullif(trim({found}), '')"
+
+
+def _words_sql(text: str, words: Mapping[str, str]) -> str:
+    cases = " ".join(
+        f"when {_literal(word)} then {_literal(meaning)}" for word, meaning in words.items()
+    )
+    return f"case {text} {cases} end"
 
 
 def _fen(text: str, unit: str) -> str:

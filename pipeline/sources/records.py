@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -33,6 +34,8 @@ Record = Mapping[str, Any]
 COMMIT_OVERLAP = timedelta(minutes=10)
 # One reading spans at most so many days: it bounds memory and what an error loses.
 LONGEST_SPAN_DAYS = 31
+# An object has hundreds of fields: a message that lists them all is not read.
+NEAR_NAMES = 12
 POSITION = "#"
 """The last step of a path that names the position in the list of `each`, from 1 on."""
 
@@ -165,12 +168,13 @@ class RecordSource(ABC):
         )
 
     def _recent(self, days_back: int) -> Asked:
-        """The latest day and so many before it."""
+        """The latest day and so many before; what changed then, where no day can be asked for."""
         last = self.last_day()
+        is_by_day = self.can_ask_by_day and bool(self._dated_by)
         return self._with_fields(
             since=day_start(last - timedelta(days=days_back)),
-            until=day_end(last) if self.can_ask_by_day else None,
-            is_by_change=not self.can_ask_by_day,
+            until=day_end(last) if is_by_day else None,
+            is_by_change=not is_by_day,
         )
 
     def _with_fields(
@@ -203,9 +207,17 @@ class RecordSource(ABC):
         found = self._field_names()
         if found is None:
             return
-        wanted = [*self._columns.names, *filter(None, [self._settings.changed_column])]
-        lacking = [name for name in wanted if not {name, name.split(".")[0]} & set(found)]
-        self._columns.require(lacking, found, self._what)
+        names = frozenset(found)
+        lacking = self._columns.lacking(lambda name: self._has_field(name, names))
+        changed = self._settings.changed_column
+        if changed is not None and not self._has_field(changed, names):
+            lacking.append(changed)
+        if lacking:
+            self._columns.require(lacking, nearest(lacking[0], found), self._what)
+
+    def _has_field(self, name: str, found: frozenset[str]) -> bool:
+        """Whether the object has a field; of a dotted one, its first step."""
+        return not found.isdisjoint((name, name.split(".")[0]))
 
     def _read(self, asked: Asked) -> pa.Table:
         """The records asked for as rows of text, each once.
@@ -328,6 +340,16 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, Mapping | list):
         return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     return str(value)
+
+
+def nearest(name: str, found: Iterable[str]) -> list[str]:
+    """Those of many names that are most like one, whatever their case: the best first."""
+    wanted = name.lower()
+
+    def unlikeness(other: str) -> tuple[float, str]:
+        return -SequenceMatcher(None, wanted, other.lower()).ratio(), other
+
+    return sorted(found, key=unlikeness)[:NEAR_NAMES]
 
 
 def read_json(content: bytes) -> Any:

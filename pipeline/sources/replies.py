@@ -24,7 +24,7 @@ def exchange(send: Callable[[], httpx.Response], what: str, *, conceal: Sequence
         response = send()
     except httpx.RequestError as error:
         raise TransientSourceError(
-            f"{what}: {type(error).__name__}, {_concealed(str(error), conceal)}",
+            f"{what}: {type(error).__name__}, {concealed(str(error), conceal)}",
             next_step="check base_url of the connection, the network and the proxy",
         ) from None
     if not response.is_success:
@@ -41,7 +41,7 @@ def exchange(send: Callable[[], httpx.Response], what: str, *, conceal: Sequence
 
 def _refusal(response: httpx.Response, what: str, conceal: Sequence[str]) -> Exception:
     status = response.status_code
-    said = _concealed(" ".join(response.text.split()), conceal)[:TOLD_CHARACTERS]
+    said = concealed(response.text, conceal)
     message = f"{what}: HTTP {status}" + (f", it says '{said}'" if said else "")
     if status == httpx.codes.TOO_MANY_REQUESTS:
         return QuotaOfMinuteError(message, next_step="nothing to mend: run again in a few minutes")
@@ -54,7 +54,8 @@ def _refusal(response: httpx.Response, what: str, conceal: Sequence[str]) -> Exc
     return PermanentSourceError(message, next_step="check base_url and the names in sources.yml")
 
 
-def _concealed(text: str, conceal: Sequence[str]) -> str:
+def concealed(text: str, conceal: Sequence[str]) -> str:
+    """What a system says, as messages may tell it: on one line, without secrets, not too long."""
     for secret in filter(None, conceal):
         text = text.replace(secret, "***")
-    return mask_phones(text)
+    return mask_phones(" ".join(text.split()))[:TOLD_CHARACTERS]

@@ -1,0 +1,115 @@
+"""Landed tables as the records of one of Odoo's models, business day by business day."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from pipeline.company import Company, Connection, TableSource
+from pipeline.errors import ConfigurationError
+from pipeline.landed import LandedTable
+from pipeline.sources.odoo import payments
+from pipeline.sources.odoo.access import Call
+from pipeline.sources.odoo.api import OdooApi
+from pipeline.sources.odoo.domains import Domain, any_of, read_domain, window
+from pipeline.sources.odoo.reading import Fields, Reader
+from pipeline.sources.records import Asked, Record, RecordSource
+from pipeline.sources.wire import Wire
+
+# Every model of Odoo has it. To the second at most, whatever the database keeps.
+CHANGED = "write_date"
+
+
+class OdooRecords(RecordSource):
+    """One landed table as the records of one model."""
+
+    connector = "odoo"
+
+    def __init__(
+        self,
+        table: LandedTable,
+        settings: TableSource,
+        connection: Connection,
+        company: Company,
+        *,
+        wire: Wire | None = None,
+    ) -> None:
+        changed = settings.changed_column or CHANGED
+        settings = settings.model_copy(update={"changed_column": changed})
+        super().__init__(table, settings, connection, company, wire=wire)
+        self._model = settings.object or ""
+        self._api = OdooApi(connection, company, self._wire)
+        self._known_fields: dict[str, Fields] = {}
+
+    @property
+    def _what(self) -> str:
+        return f"{self._model} at {self._api.base_url}"
+
+    @cached_property
+    def _where(self) -> Domain:
+        return read_domain(self._settings.where, self.table.name)
+
+    @cached_property
+    def _allocated(self) -> list[str]:
+        """The names with which the mapping asks for what a payment paid."""
+        asked = [name for name in self._columns.names if payments.is_allocated(name)]
+        if asked and self._model != payments.PAYMENT:
+            raise ConfigurationError(
+                f"sources.yml: tables.{self.table.name}: found {asked[0]} of {self._model},"
+                f" allowed: only of {payments.PAYMENT}",
+                next_step=f"name {payments.PAYMENT} under `object`, or a field of {self._model}",
+            )
+        return asked
+
+    def _reader(self, call: Call) -> Reader:
+        return Reader(call, self._known_fields, self._settings.page_size)
+
+    def _field_names(self) -> Sequence[str]:
+        with self._api.open() as call:
+            return self._names(self._reader(call))
+
+    def _names(self, reader: Reader) -> list[str]:
+        names = reader.names(self._model, self._columns.names)
+        if self._allocated:
+            names += payments.names(reader, self._allocated)
+        return names
+
+    def _has_field(self, name: str, found: frozenset[str]) -> bool:
+        """Whether the model has a field, or one of those that it leads to."""
+        return name in found
+
+    def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
+        with self._api.open() as call:
+            reader = self._reader(call)
+            known = set(self._names(reader))
+            paths = [path for path in asked.fields if path in known]
+            allocated = [path for path in paths if path in self._allocated]
+            own = [path for path in paths if path not in allocated]
+            if self._allocated:
+                own += payments.needed(reader)
+            for page in reader.pages(self._model, self._domain(reader, asked, known), own):
+                if self._allocated:
+                    page = list(payments.allocated(reader, page, allocated))
+                yield page
+
+    def _domain(self, reader: Reader, asked: Asked, known: set[str]) -> Domain:
+        return [*self._where, *self._window(reader, asked, known)]
+
+    def _window(self, reader: Reader, asked: Asked, known: set[str]) -> Domain:
+        if asked.is_by_change:
+            return self._changed(reader, asked)
+        dated_by = [path for path in asked.dated_by if path in known]
+        types = {path: reader.type(self._model, path) for path in dated_by}
+        return window(
+            dated_by, types, asked.since, asked.until, with_undated=asked.since is None
+        )  # fmt: skip
+
+    def _changed(self, reader: Reader, asked: Asked) -> Domain:
+        """Records changed since then, up to now: what is written while it reads comes next time."""
+        if asked.changed_by is None or asked.since is None:
+            return []
+        types = {asked.changed_by: reader.type(self._model, asked.changed_by)}
+        changed = window(
+            [asked.changed_by], types, asked.since, self._wire.now(), with_undated=False
+        )
+        if not self._allocated:
+            return changed
+        return any_of([changed, [["id", "in", payments.rematched(reader, asked.since)]]])
