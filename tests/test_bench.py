@@ -54,7 +54,7 @@ def test_without_a_name_every_measurement_is_listed_with_its_page(run: Run) -> N
 def test_a_measurement_that_does_not_exist_is_a_mistake_in_the_arguments(run: Run) -> None:
     code, out, err = run("height")
     assert (code, out) == (2, "")
-    assert "found height, allowed: truth, speed, wechat" in err
+    assert "found height, allowed: truth, speed, wechat, sql" in err
 
 
 # ---------------------------------------------------------------------------------------- speed
