@@ -13,7 +13,7 @@ class Oracle(Server):
     """An Oracle server. connectorx cannot make its sessions read-only: the user's rights must."""
 
     scheme, default_port = "oracle", 1521
-    instant_kinds = ("date", "timestamp")
+    instant_kinds, instant_kind = ("date", "timestamp"), "timestamp"
 
     def columns(self, table: str | None, origin: str, what: str) -> dict[str, str]:
         if not table:
