@@ -56,7 +56,7 @@ def test_what_is_asked_is_sql_of_that_database(
     assert [extract.rows.num_rows for extract in source.extract(DAYS)] == [0, 0, 0]
     source.changed_days(datetime.fromisoformat("2026-10-02T00:00:00+00:00"), {DAYS[0]: "sha"})
     dated = {
-        "oracle": """to_char(cast("FDATE" as timestamp), 'YYYY-MM-DD"T"HH24:MI:SS.FF6') as "_dated\"""",
+        "oracle": 'to_char(cast("FDATE" as timestamp), \'YYYY-MM-DD"T"HH24:MI:SS.FF6\') as',
         "mssql": "convert(nvarchar(max), cast([FDATE] as datetime2), 126), N'') as [_dated]",
     }
     assert any(dated[scheme] in query for query in asked)
