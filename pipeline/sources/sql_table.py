@@ -184,11 +184,11 @@ class SqlTable:
         found = list(self._kinds)
         spelled = {name.lower(): name for name in found} | {name: name for name in found}
         known = [name for name in self._columns.names if name.lower() in spelled]
-        known += [name for name in found if name not in known]
+        in_lower_case = {name.lower() for name in known}
+        known += [name for name in found if name.lower() not in in_lower_case]
         wanted = self._columns.among(known, self._place)
         changed = self._settings.changed_columns
-        lower = {name.lower(): name for name in (*found, *known)}
-        missing = [name for name in changed if name.lower() not in lower]
+        missing = [name for name in changed if name.lower() not in spelled]
         self._columns.require(missing, found, f"{self._place}: changed_column")
         return {
             name: spelled.get(name, spelled[name.lower()])

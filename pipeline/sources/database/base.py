@@ -34,6 +34,10 @@ _MISSING = re.compile(
     r"|ORA-00942",
     re.IGNORECASE,
 )
+_MISTAKEN = re.compile(
+    r"column .* does not exist|unknown column|no such column|invalid column|ORA-00904|syntax",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(
     r"password|authentication|permission (was )?denied|access denied|command denied|login failed"
     r"|role .* does not exist|ORA-01017|ORA-01031",
@@ -42,7 +46,7 @@ _DENIED = re.compile(
 _BUSY = re.compile(
     r"timed out|locked|refused|reset|closed|starting up|shutting down|terminating connection"
     r"|too many|gone away|lost connection|broken pipe|end of file|deadlock|error communicating"
-    r"|input/output|disconnected",
+    r"|io ?error|disconnected",
     re.IGNORECASE,
 )
 
@@ -61,7 +65,6 @@ class Database(ABC):
     """The type of what `instant` gives, where `text` must know it."""
 
     _url: str
-    _has_answered = False
 
     def __init__(self, *, zone_hours: int) -> None:
         self._zone_hours = zone_hours
@@ -97,16 +100,13 @@ class Database(ABC):
     def day(self, instant: str) -> str:
         """SQL, as text, of the Shanghai day of an instant that is no epoch."""
 
-    @property
     @abstractmethod
-    def _tables_query(self) -> str:
-        """SQL of the names of all tables."""
+    def _tables_of(self, schema: str) -> str:
+        """SQL of the names of the tables of a schema; of the session's own where it is empty."""
 
     def read(self, query: str, what: str) -> pa.Table:
         """The rows of a query. `what` names in messages what is read. Raises a SourceError."""
-        if not self._has_answered:
-            self.reach()
-            self._has_answered = True
+        self.reach()  # connectorx tries for half a minute before it says that nobody answers
         try:
             rows = connectorx.read_sql(
                 self._url,
@@ -143,10 +143,10 @@ class Database(ABC):
         return self.read(f"select * from {origin} where 1 = 0", what).schema
 
     def _missing(self, what: str) -> PermanentSourceError:
-        tables = self.read(self._tables_query, "the list of tables").column(0).to_pylist()
+        schema, _, table = what.rpartition(".")
+        tables = self.read(self._tables_of(schema), "the list of tables").column(0).to_pylist()
         return PermanentSourceError(
-            f"{what} in {self.address}: found no such table,"
-            f" {suggest(what.split('.')[-1], sorted(set(tables)))}",
+            f"{what} in {self.address}: found no such table, {suggest(table, sorted(set(tables)))}",
             next_step="check `table` or `query` in sources.yml, and the right to see the table",
         )
 
@@ -169,6 +169,12 @@ class Database(ABC):
         said, place = mask_phones(lines[0]), f"{what} in {self.address}"
         if _MISSING.search(said):
             return self._missing(what)
+        mistaken = PermanentSourceError(
+            f"{place}: the query failed ({said})",
+            next_step="check `table`, `query` and `columns` in sources.yml against the database",
+        )
+        if _MISTAKEN.search(said):
+            return mistaken
         if _DENIED.search(said):
             return PermanentSourceError(
                 f"{place}: refused ({said})",
@@ -181,10 +187,7 @@ class Database(ABC):
             )
         if "utf-8" in said.lower():
             return BrokenContentError(f"{place}: found text that is not UTF-8 ({said})")
-        return PermanentSourceError(
-            f"{place}: the query failed ({said})",
-            next_step="check `table`, `query` and `columns` in sources.yml against the database",
-        )
+        return mistaken
 
     def _without_secrets(self, said: str) -> str:
         return said.replace(self._url, self.address)

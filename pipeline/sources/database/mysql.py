@@ -17,6 +17,10 @@ class MySql(Server):
 
     def __init__(self, rest: str, *, zone_hours: int) -> None:
         super().__init__(rest, zone_hours=zone_hours)
+        if "prefer_socket=" not in rest:
+            # connectorx would leave an address such as the near end of a tunnel for the socket
+            # file that the far server names, and so, perhaps, for another server on this machine.
+            self._url += ("&" if "?" in rest else "?") + "prefer_socket=false"
         self.greeting = (
             "set session transaction read only",
             # A timestamp is told in the zone of the session, a datetime as it was written.
@@ -43,6 +47,9 @@ class MySql(Server):
         return dict(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
     def text(self, expression: str, kind: str = "") -> str:
+        if kind.endswith(("blob", "binary")):
+            # Text in such a column is read as it is: MySQL would put ? for what is no text.
+            return f"coalesce({expression}, '')"
         if kind == "bit":
             expression = f"({expression} + 0)"
         elif kind == "float":
@@ -62,12 +69,10 @@ class MySql(Server):
     def day(self, instant: str) -> str:
         return self.text(f"date({instant} + interval {self._hours_to_shanghai} hour)")
 
-    @property
-    def _tables_query(self) -> str:
+    def _tables_of(self, schema: str) -> str:
         return (
             f"select {self.text('table_name')} as name from information_schema.tables"
-            " where table_schema not in"
-            " ('mysql', 'information_schema', 'performance_schema', 'sys')"
+            f" where table_schema = {literal(schema) if schema else 'database()'}"
         )
 
 

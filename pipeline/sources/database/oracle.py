@@ -52,9 +52,12 @@ class Oracle(Server):
     def day(self, instant: str) -> str:
         return f"to_char({instant} + {self._hours_to_shanghai} / 24, 'YYYY-MM-DD')"
 
-    @property
-    def _tables_query(self) -> str:
-        return "select table_name as name from all_tables union all select view_name from all_views"
+    def _tables_of(self, schema: str) -> str:
+        owner = literal(schema) if schema else "user"
+        return (
+            f"select table_name as name from all_tables where owner = {owner}"
+            f" union all select view_name from all_views where owner = {owner}"
+        )
 
 
 def _kind_of(arrow: pa.DataType) -> str:

@@ -65,9 +65,6 @@ class Postgres(Server):
         local = f"cast({instant} as timestamptz) at time zone 'Asia/Shanghai'"
         return self.text(f"cast({local} as date)")
 
-    @property
-    def _tables_query(self) -> str:
-        return (
-            "select table_name::text from information_schema.tables"
-            " where table_schema not in ('pg_catalog', 'information_schema')"
-        )
+    def _tables_of(self, schema: str) -> str:
+        own = f"= {literal(schema)}" if schema else "= any(current_schemas(false))"
+        return f"select table_name::text from information_schema.tables where table_schema {own}"

@@ -56,6 +56,5 @@ class Sqlite(Database):
         # SQLite may have been built without floor().
         return f"cast({self._epoch_days(instant, unit)} as integer)"
 
-    @property
-    def _tables_query(self) -> str:
+    def _tables_of(self, schema: str) -> str:  # noqa: ARG002
         return "select name from sqlite_master where type in ('table', 'view')"

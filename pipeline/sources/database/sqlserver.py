@@ -48,6 +48,8 @@ class SqlServer(Server):
         local = f"dateadd(hour, {self._hours_to_shanghai}, cast({instant} as datetime2))"
         return f"coalesce(convert(nvarchar(10), {local}, 23), N'')"
 
-    @property
-    def _tables_query(self) -> str:
-        return f"select {self.text('name')} as name from sys.objects where type in ('U', 'V')"
+    def _tables_of(self, schema: str) -> str:
+        return (
+            f"select {self.text('name')} as name from sys.objects where type in ('U', 'V')"
+            f" and schema_name(schema_id) = {literal(schema) if schema else 'schema_name()'}"
+        )
