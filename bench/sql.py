@@ -55,7 +55,9 @@ _TABLE = """
         'CNY' as currency,
         '42000' || lpad(n::text, 23, '0') as payment
     from (
-        select n, timestamp '{first_day}' + make_interval(secs => n * 86400.0 * {days} / {rows}) as at
+        select
+            n,
+            timestamp '{first_day}' + make_interval(secs => n * 86400.0 * {days} / {rows}) as at
         from generate_series(0::bigint, {rows} - 1) as n
     ) as numbered;
     create index on orders (at);

@@ -328,6 +328,8 @@ def test_a_database_of_an_unknown_kind_is_a_mistake_in_the_configuration(tmp_pat
         ("database is locked", TransientSourceError),
         ("timed out waiting for connection", TransientSourceError),
         ("invalid input: 13800138000", PermanentSourceError),
+        ('db error: ERROR: column "closed_at" does not exist', PermanentSourceError),
+        ('db error: ERROR: syntax error at or near "password"', PermanentSourceError),
     ],
 )
 def test_what_a_database_says_decides_whether_to_try_again(
