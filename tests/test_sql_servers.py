@@ -218,6 +218,24 @@ def test_a_change_time_that_is_null_until_the_first_change_has_another_beside_it
     assert both.changed_days(since, known) == {DAYS[2]}
 
 
+def test_a_query_is_read_like_a_table(erp: Erp, tmp_path: Path) -> None:
+    erp.execute(order_table(erp.instant, erp.amount))
+    query = "select o.*, FAMOUNT + 0 as total from t_sal_order o where FSTATUS = 'C';"
+    columns = ORDERS["columns"] | {"amount_fen": {"from": "TOTAL", "unit": "yuan"}}
+    source = orders(erp, tmp_path, table=None, query=query, columns=columns)
+    catch_up(tmp_path, source)
+    assert landed(tmp_path) == {DAYS[0]: (1, 19999), DAYS[1]: (1, 1234567890123), DAYS[2]: (1, 700)}
+    assert source.probe().endswith("the query of erp_orders with 3 rows, 7 columns read")
+
+
+def test_a_query_whose_dates_are_text_is_refused(served: Erp, tmp_path: Path) -> None:
+    served.execute(order_table(served.instant, served.amount))
+    query = "select o.*, concat('', FDATE) as told from t_sal_order o"
+    columns = ORDERS["columns"] | {"ordered_at": "told"}
+    with pytest.raises(PermanentSourceError, match=r"found told of type \w*(text|string), allowed"):
+        list(orders(served, tmp_path, table=None, query=query, columns=columns).extract(DAYS))
+
+
 def test_an_open_day_is_complete_as_far_as_the_database_shows(served: Erp, tmp_path: Path) -> None:
     served.execute(order_table(served.instant, served.amount))
     *_, last = orders(served, tmp_path, last_day=None).extract(DAYS)

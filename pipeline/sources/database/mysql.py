@@ -82,4 +82,4 @@ def _kind_of(arrow: pa.DataType) -> str:
         return "date"
     if pa.types.is_temporal(arrow):
         return "datetime"
-    return "float" if pa.types.is_float32(arrow) else "" if pa.types.is_null(arrow) else "other"
+    return "float" if pa.types.is_float32(arrow) else str(arrow)

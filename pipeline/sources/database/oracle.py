@@ -64,4 +64,4 @@ def _kind_of(arrow: pa.DataType) -> str:
     """The type of a query's column, as far as it matters how it is read."""
     if pa.types.is_temporal(arrow):
         return "date"
-    return "number" if pa.types.is_integer(arrow) or pa.types.is_floating(arrow) else "other"
+    return "number" if pa.types.is_integer(arrow) or pa.types.is_floating(arrow) else str(arrow)
