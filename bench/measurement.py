@@ -23,6 +23,7 @@ class Asked:
 
     seeds: int | None = None
     events: str | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,10 @@ MEASUREMENTS: Mapping[str, Entry] = {
         Entry(
             "wechat", "bench.wechat", "wechat.md",
             "Does a backfill from WeChat come out whole and true, whatever goes wrong meanwhile?",
+        ),
+        Entry(
+            "sql", "bench.sql", "sql.md",
+            "Does a large table of a database land whole, in bounded memory, and how fast?",
         ),
     )
 }  # fmt: skip

@@ -291,6 +291,7 @@ def bench(
     events: Annotated[
         str | None, typer.Option(help="speed: how many tracked events, or `all` sizes of the page.")
     ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="sql: how many rows.")] = None,
     page: Annotated[
         Path | None, typer.Option(help="Write the page here, however small the measurement.")
     ] = None,
@@ -310,7 +311,7 @@ def bench(
     entry = measurement.find(name)
     measured = measurement.run(
         entry,
-        measurement.Asked(seeds=seeds, events=events),
+        measurement.Asked(seeds=seeds, events=events, rows=rows),
         tell=lambda text: progress.print(line(f"· {text}")),
     )
     if page or measured.is_whole:

@@ -100,6 +100,11 @@ class Batch:
     rows_changed: int = 0
     path: Path = Path()
 
+    @property
+    def delivered(self) -> int:
+        """How many rows the source gave, whatever became of each."""
+        return self.rows + self.quarantined + self.repeated
+
 
 @dataclass(frozen=True)
 class Watermark:
@@ -418,6 +423,7 @@ def _rows_changed(before: Path, rows: pa.Table) -> int:
 def _same_entry(before: Batch, after: Batch) -> bool:
     return (
         before.complete_until == after.complete_until
+        and before.delivered == after.delivered
         and before.quarantined == after.quarantined
         and before.path.exists()
     )

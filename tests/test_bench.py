@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import speed, truth, wechat
+from bench import speed, sql, truth, wechat
 from bench.cuts import Cut, Leg, compare_cut, cut_source, read_legs
 from bench.large_company import FIRST_DAY, LargeCompany, Size
 from bench.measurement import MEASUREMENTS, Asked
@@ -54,7 +54,7 @@ def test_without_a_name_every_measurement_is_listed_with_its_page(run: Run) -> N
 def test_a_measurement_that_does_not_exist_is_a_mistake_in_the_arguments(run: Run) -> None:
     code, out, err = run("height")
     assert (code, out) == (2, "")
-    assert "found height, allowed: truth, speed, wechat" in err
+    assert "found height, allowed: truth, speed, wechat, sql" in err
 
 
 # ---------------------------------------------------------------------------------------- speed
@@ -423,3 +423,40 @@ def test_an_error_text_that_bears_a_token_fails_the_measurement(schedule: wechat
     (telling,) = (bar for bar in wechat.find_bars([schedule]) if "token" in bar.name)
     schedule.backfill.told.pop()
     assert (sound.is_held, telling.is_held) == (True, False)
+
+
+# ------------------------------------------------------------------------------------------ sql
+
+
+@pytest.mark.usefixtures("postgres")
+def test_a_small_table_is_landed_and_held_against_its_database(run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    code, out, err = run("sql", "--rows", "10000", "--json", "--page", str(page))
+    told = json.loads(out)
+    assert code == 0, told["bars"]
+    assert told["results"]["runs"][0]["landed"]["rows"] == 10_000
+    assert told["results"]["runs"][-1]["landed"] != told["results"]["runs"][0]["landed"]
+    assert "changed, added, deleted" in err
+    assert "bihuan bench sql --rows 10000" in page.read_text(encoding="utf-8")
+
+
+def test_too_few_rows_to_mean_anything_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="found 9999, allowed: a number from 10000 on"):
+        sql.measure(Asked(rows=9999), print)
+
+
+def test_a_fen_that_differs_a_day_read_in_vain_and_too_much_memory_fail_the_measurement() -> None:
+    held = sql.Held(rows=10, fen=1000)
+    first = sql.Run("first", 730, 1.0, sql.GIB, held, held)
+    unchanged = replace(first, name="again", days=1)
+    assert all(bar.is_held for bar in sql.find_bars(10, [first, unchanged]))
+    wrong = replace(first, landed=sql.Held(10, 999), peak_rss_bytes=3 * sql.GIB)
+    failed = [
+        b.name for b in sql.find_bars(11, [wrong, replace(unchanged, days=2)]) if not b.is_held
+    ]
+    assert failed == [
+        "first: rows and fen equal the database",
+        "a first run lands every row",
+        "where nothing changed, at most the last day is read again",
+        "memory stays within 2 GiB",
+    ]

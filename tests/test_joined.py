@@ -37,6 +37,9 @@ class Desk:
     def changed_days(self, since: datetime | None, known: Mapping[date, str]) -> set[date]:
         return {min(known) if self.name == "a" else max(known)} if since else set(known)
 
+    def counts(self, days: Sequence[date]) -> Mapping[date, int]:
+        return {day: 2 for day in days if self.name == "a" or day == DAY}
+
     def probe(self) -> str:
         return f"{self.name} answers"
 
@@ -55,6 +58,11 @@ def test_a_day_holds_the_rows_of_all_and_is_complete_as_far_as_the_slowest() -> 
     assert extract.complete_until == day_end(DAY) - timedelta(hours=3)
     assert joined.last_day() == DAY
     assert joined.probe() == "a answers; b answers"
+
+
+def test_rows_are_counted_on_the_days_on_which_all_tell_theirs() -> None:
+    joined = JoinedSource(REFUNDS, [Desk("a"), Desk("b")])
+    assert joined.counts([DAY, DAY + timedelta(days=1)]) == {DAY: 4}
 
 
 def test_a_day_that_one_of_them_has_not_is_not_half_a_day() -> None:

@@ -112,9 +112,11 @@ def _key(path: Sequence[Step]) -> str:
 def suggest(word: str, allowed: Iterable[str]) -> str:
     """The allowed words, and the one that `word` was most likely meant to be."""
     words = list(allowed)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    # Databases differ in the case in which they keep a name.
+    in_lower_case = {allowed_word.lower(): allowed_word for allowed_word in words}
+    near = difflib.get_close_matches(word.lower(), in_lower_case, n=1, cutoff=0.6)
     listed = ", ".join(words) if words else "nothing here"
-    return f"allowed: {listed}" + (f"; did you mean '{near[0]}'?" if near else "")
+    return f"allowed: {listed}" + (f"; did you mean '{in_lower_case[near[0]]}'?" if near else "")
 
 
 def read_document(

@@ -147,7 +147,10 @@ class TableSource(Settings):
     sheet: str | None = None
     table: str | None = None
     query: str | None = None
-    changed_column: str | None = None
+    changed_columns: tuple[str, ...] = Field(default=(), alias="changed_column")
+    """The first of them with a value says when a row was changed last."""
+    reconcile_days: int = Field(default=366, ge=0)
+    """Of so many of the latest days are the source's rows counted, to find what was deleted."""
     object: str | None = None
     each: str | None = None
     where: Any = None
@@ -164,10 +167,15 @@ class TableSource(Settings):
         """The connection, or the first of several."""
         return self.connections[0]
 
-    @field_validator("connections", mode="before")
+    @property
+    def changed_column(self) -> str | None:
+        """The column of change, or the first of several."""
+        return self.changed_columns[0] if self.changed_columns else None
+
+    @field_validator("connections", "changed_columns", mode="before")
     @classmethod
-    def _read_one_connection(cls, written: Any) -> Any:
-        return (written,) if isinstance(written, str) else written
+    def _read_one_name(cls, written: Any) -> Any:
+        return (written,) if isinstance(written, str) else written or ()
 
     @model_validator(mode="before")
     @classmethod
@@ -215,6 +223,9 @@ class Connector:
     default_url: str = ""
     """Where it calls, if its connection has no `base_url`."""
 
+    takes_several_changed: bool = False
+    """It reads a list of columns of change; the others read one."""
+
     def takes(self, table: str) -> tuple[str, ...]:
         """The optional keys of one table."""
         return (*COMMON_KEYS, *self.table_takes, *self.own_keys.get(table, ()))
@@ -236,7 +247,8 @@ CONNECTORS: dict[str, Connector] = {
         tables=EVERY_TABLE,
         connection_needs=("url|url_env",),
         table_needs=("table|query",),
-        table_takes=("changed_column", "time_zone", "columns"),
+        table_takes=("changed_column", "reconcile_days", "time_zone", "columns"),
+        takes_several_changed=True,
     ),
     "kingdee": Connector(
         tables=BUSINESS_TABLES,
@@ -342,6 +354,9 @@ def _check_table(landed: LandedTable, table: TableSource, document: Document) ->
         path, table, connector.table_needs, connector.takes(landed.name),
         table.connector, document,
     )  # fmt: skip
+    if len(table.changed_columns) > 1 and not connector.takes_several_changed:
+        problem = f"found {len(table.changed_columns)} columns, allowed: one"
+        yield document.mistake((*path, "changed_column"), problem)
     if table.encoding is not None and not _is_encoding(table.encoding):
         problem = f"found '{table.encoding}', allowed: an encoding such as utf-8, gbk or gb18030"
         yield document.mistake((*path, "encoding"), problem)
@@ -372,8 +387,9 @@ def _check_keys(
     document: Document,
 ) -> Iterator[str]:
     allowed = [key for need in needs for key in need.split("|")] + list(takes)
+    known = {named.alias or name for name, named in type(written).model_fields.items()}
     for key in document.keys(path):
-        if key in type(written).model_fields and key not in allowed:
+        if key in known and key not in allowed:
             problem = f"a key that connector '{connector}' does not read, {suggest(key, allowed)}"
             yield document.mistake((*path, key), problem)
     for need in needs:

@@ -165,8 +165,11 @@ def choose_days(
         _seen_until(source, landing, landed.values()),
         {day: batch.sha256 for day, batch in landed.items()},
     )
+    whole = sorted(landed.keys() & set(span) - missing - changed)
+    counted = source.counts(whole) if whole else {}
+    recounted = {day for day, rows in counted.items() if rows != landed[day].delivered}
     trailing = set(_with_trailing(missing, first_day, trailing_days))
-    return sorted(trailing | changed & set(span))
+    return sorted(trailing | (changed & set(span)) | recounted)
 
 
 def _seen_until(source: Source, landing: Landing, batches: Collection[Batch]) -> datetime | None:

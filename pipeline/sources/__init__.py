@@ -50,6 +50,12 @@ class Source(Protocol):
         """
         ...
 
+    def counts(self, days: Sequence[date]) -> Mapping[date, int]:
+        """How many rows the source holds now on each of the days; none where it cannot tell
+        cheaply. Of a deleted row nothing else is left to tell. Raises subclasses of SourceError.
+        """
+        ...
+
     def probe(self) -> str:
         """Reach the system and check what is asked of it; one line of what was found.
 

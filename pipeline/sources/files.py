@@ -21,6 +21,7 @@ from pipeline.errors import NotReadyError, PermanentSourceError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Extract, day_end, day_start
 from pipeline.sources.columns import WantedColumns
+from pipeline.sources.days import Uncounted
 from pipeline.sources.formats import format_of, read_file
 from pipeline.sources.mapping import DAY, Mapped, map_rows, split_days
 
@@ -30,7 +31,7 @@ DAY_MARK = "{day}"
 ROUNDED = r"^\d(\.\d+)?[Ee]\+?\d{2}$"
 
 
-class FileSource:
+class FileSource(Uncounted):
     """One landed table as files in a folder.
 
     `holds: day`: a file holds the rows of the day in its name and is complete at its end.

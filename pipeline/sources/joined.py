@@ -36,6 +36,11 @@ class JoinedSource:
         """The days that any of the sources names."""
         return {day for source in self._sources for day in source.changed_days(since, known)}
 
+    def counts(self, days: Sequence[date]) -> Mapping[date, int]:
+        """The rows of all on each day that all of them tell."""
+        told = [source.counts(days) for source in self._sources]
+        return {day: sum(of[day] for of in told) for day in days if all(day in of for of in told)}
+
     def probe(self) -> str:
         """What each answers, one after the other. Raises for the first that does not."""
         return "; ".join(source.probe() for source in self._sources)

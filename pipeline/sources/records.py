@@ -67,6 +67,8 @@ class RecordSource(ABC):
     ready_at = time(0)
     can_ask_by_day: ClassVar[bool] = True
     """Without it the system only tells what has changed since, and days are picked out of that."""
+    can_count_by_day: ClassVar[bool] = False
+    """`_count` answers for one day at little cost."""
 
     def __init__(
         self,
@@ -133,6 +135,20 @@ class RecordSource(ABC):
         mapped = self._map(self._read(asked))
         refused = {day for day, _ in mapped.rejected}
         return set(known) & (set(mapped.rows.column(DAY).to_pylist()) | refused)
+
+    def counts(self, days: Sequence[date]) -> Mapping[date, int]:
+        """How many records the system says there are on the latest `reconcile_days` of the days.
+
+        Empty where it would take more than a short question per day.
+        """
+        if not (days and self.can_count_by_day and self.can_ask_by_day and self._dated_by):
+            return {}
+        if self._settings.each:  # the count is of records, and a row here is a part of one
+            return {}
+        latest = max(days)
+        recent = [day for day in days if (latest - day).days < self._settings.reconcile_days]
+        told = {day: self._count(self._asked([day])) for day in recent}
+        return {day: rows for day, rows in told.items() if rows is not None}
 
     def probe(self) -> str:
         """Compare the mapped fields with those of the object, and read the latest day."""

@@ -16,7 +16,7 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, NotReadyError
 from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI, Extract, Rejected, day_end
-from pipeline.sources.days import adjoining, last_ready_day, trailing_days
+from pipeline.sources.days import Uncounted, adjoining, last_ready_day, trailing_days
 from pipeline.sources.wechat.api import Post, Reply, WechatApi
 from pipeline.sources.wechat.spans import DAY, Span, SpanOf, read_span, the_day
 from pipeline.sources.wire import Wire
@@ -68,7 +68,7 @@ class _Day:
     lacking: list[str] = field(default_factory=list)
 
 
-class Datacube:
+class Datacube(Uncounted):
     """One landed table of figures. Its rows are those of all its calls, joined by their key."""
 
     connector: ClassVar[str]

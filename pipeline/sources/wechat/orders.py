@@ -12,7 +12,7 @@ from pipeline.conform import mask_raw
 from pipeline.errors import BrokenContentError, NotReadyError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, day_end, day_start
-from pipeline.sources.days import last_ready_day, trailing_days
+from pipeline.sources.days import Uncounted, last_ready_day, trailing_days
 from pipeline.sources.wechat.api import Post, WechatApi
 from pipeline.sources.wire import Wire
 
@@ -36,7 +36,7 @@ class _UnreadableError(Exception):
     """An order that does not say what a row needs; the text is the reason."""
 
 
-class OrderList:
+class OrderList(Uncounted):
     """`mp_orders`: one row per order, on the day of its payment, in the state of the asking.
 
     `shipments` is JSON text: an array of parcels with tracking number, carrier and upload instant.

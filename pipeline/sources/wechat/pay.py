@@ -14,7 +14,7 @@ from pipeline.company.sources import PAY_URL
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, day_end
-from pipeline.sources.days import last_ready_day, trailing_days
+from pipeline.sources.days import Uncounted, last_ready_day, trailing_days
 from pipeline.sources.wechat.archive import BillArchive
 from pipeline.sources.wechat.bill import read_bill
 from pipeline.sources.wechat.fund_flow import read_fund_flow
@@ -50,7 +50,7 @@ class BillKind:
         return f"{self.path.rpartition('/')[2]}-{self.choice[1]}"
 
 
-class MerchantBills:
+class MerchantBills(Uncounted):
     """`pay_bill` and `pay_fund_flow`: one merchant's bills, of every app that it serves.
 
     Money in fen, fees in thousandths of a fen. A refund is a snapshot of its acceptance: its state

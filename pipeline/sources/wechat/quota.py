@@ -14,7 +14,7 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, day_end
-from pipeline.sources.days import last_ready_day
+from pipeline.sources.days import Uncounted, last_ready_day
 from pipeline.sources.wechat import miniprogram, official_account
 from pipeline.sources.wechat.api import Post, WechatApi
 from pipeline.sources.wechat.errcodes import UnknownCallError
@@ -33,7 +33,7 @@ QUOTA_FIGURES = ("daily_limit", "used", "remain")
 RATE_FIGURES = ("call_count", "refresh_second")
 
 
-class CallQuotas:
+class CallQuotas(Uncounted):
     """One row per call of one application, on the latest day: WeChat tells the present only."""
 
     connector = "wechat_quota"

@@ -13,6 +13,7 @@ from pipeline.conform import PLACE
 from pipeline.errors import NotReadyError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, business_day, day_end, day_start
+from pipeline.sources.days import Uncounted
 from pipeline.sources.wechat.callbacks.body import Body, UnreadableBodyError, read_bodies
 from pipeline.sources.wechat.callbacks.events import split_events
 from pipeline.sources.wechat.callbacks.fields import Head, UnfitError, kept, read_head, text
@@ -36,7 +37,7 @@ class _Read:
     received_at: datetime = NEVER
 
 
-class Callbacks:
+class Callbacks(Uncounted):
     """`message_results`, `callback_events` or, for companies that log no messages, `messages`.
 
     A row's day is that of the instant in its body. The source is complete until its newest body

@@ -14,7 +14,7 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, business_day, day_end
-from pipeline.sources.days import last_ready_day, trailing_days
+from pipeline.sources.days import Uncounted, last_ready_day, trailing_days
 from pipeline.sources.wechat.wecom.api import Ask, WecomApi
 from pipeline.sources.wechat.wecom.errcodes import ALLOW_APP
 from pipeline.sources.wechat.wecom.merging import Merging
@@ -33,7 +33,7 @@ class _Listing:
     unlicensed: list[str] = field(default_factory=list)
 
 
-class ExternalContacts:
+class ExternalContacts(Uncounted):
     """`crm_contacts`: one row per customer, on the day on which a member first added them.
 
     The list has no history: every reading is of all customers as they are now, and a customer whom

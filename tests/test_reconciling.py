@@ -1,0 +1,120 @@
+"""Deletions leave no trace but a count: which days are landed again where a source counts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.company import Connection, TableSource
+from pipeline.defs.landing import choose_days
+from pipeline.landed import TABLES, LandedTable
+from pipeline.landing import Extract, Landing, day_end
+from pipeline.sources.records import Asked, Record, RecordSource
+from tests.sql_company import DAYS, FIRST_DAY, landing_in, make_company
+
+
+class Counted:
+    """A source of refunds that says how many it holds; `asked` are the days that it was asked."""
+
+    table: LandedTable = TABLES["erp_refunds"]
+    connector = "counted"
+    ready_at = time(0)
+
+    def __init__(self, held: Mapping[date, int]) -> None:
+        self.held = held
+        self.asked: list[date] = []
+
+    def extract(self, days: Sequence[date]) -> Iterator[Extract]:
+        for day in days:
+            numbers = [f"{day}-{count}" for count in range(self.held[day])]
+            rows = pa.table({
+                "refund_doc_no": pa.array(numbers, pa.string()),
+                "amount_fen": [100] * len(numbers),
+                "posted_at": [f"{day}T08:00:00Z"] * len(numbers),
+            })  # fmt: skip
+            yield Extract(day, rows, day_end(day))
+
+    def changed_days(self, since: datetime | None, known: Mapping[date, str]) -> set[date]:
+        return set()
+
+    def counts(self, days: Sequence[date]) -> Mapping[date, int]:
+        self.asked = list(days)
+        return {day: self.held[day] for day in days if day in self.held}
+
+    def probe(self) -> str:
+        return "counted"
+
+    def last_day(self) -> date | None:
+        return None
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    landing = landing_in(tmp_path)
+    source = Counted(dict.fromkeys(DAYS, 3))
+    for extract in source.extract(DAYS):
+        landing.land(source.table, extract, connector="counted")
+    return landing
+
+
+def chosen(source: Counted, landing: Landing, until: date = DAYS[-1]) -> list[date]:
+    return choose_days(
+        source, landing, [until], first_day=FIRST_DAY, trailing_days=0, catch_up=True
+    )
+
+
+def test_a_landed_day_with_another_count_is_landed_again(landing: Landing) -> None:
+    assert chosen(Counted(dict.fromkeys(DAYS, 3)), landing) == []
+    assert chosen(Counted({DAYS[0]: 3, DAYS[1]: 2, DAYS[2]: 4}), landing) == DAYS[1:]
+
+
+def test_a_day_of_which_the_source_cannot_tell_is_left_alone(landing: Landing) -> None:
+    assert chosen(Counted({}), landing) == []
+
+
+def test_only_days_that_are_landed_whole_are_counted(landing: Landing) -> None:
+    source = Counted(dict.fromkeys(DAYS, 3))
+    assert chosen(source, landing, DAYS[-1] + timedelta(days=1)) == [DAYS[-1] + timedelta(days=1)]
+    assert source.asked == DAYS
+
+
+class Booked(RecordSource):
+    """Refunds of a system that answers how many there are from one instant to another."""
+
+    connector = "booked"
+    can_count_by_day = True
+    held: Mapping[date, int] = dict(zip(DAYS, [5, 0, 7], strict=True))
+
+    @property
+    def _what(self) -> str:
+        return "refunds"
+
+    def _field_names(self) -> None:
+        return None
+
+    def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
+        yield []
+
+    def _count(self, asked: Asked) -> int | None:
+        (day,) = [day for day in DAYS if asked.until == day_end(day)]
+        return self.held[day]
+
+
+def booked(folder: Path, **changed: object) -> Booked:
+    settings = TableSource.model_validate({
+        "connector": "booked", "connection": "erp",
+        "columns": {"refund_doc_no": "no", "amount_fen": "fen", "posted_at": "at"}, **changed,
+    })  # fmt: skip
+    company = make_company(folder, {})
+    return Booked(TABLES["erp_refunds"], settings, Connection(), company)
+
+
+def test_a_system_of_records_is_asked_for_one_count_per_recent_day(tmp_path: Path) -> None:
+    assert booked(tmp_path).counts(DAYS) == {DAYS[0]: 5, DAYS[1]: 0, DAYS[2]: 7}
+    assert booked(tmp_path, reconcile_days=1).counts(DAYS) == {DAYS[2]: 7}
+
+
+def test_records_that_are_taken_apart_are_not_compared_with_a_count(tmp_path: Path) -> None:
+    assert booked(tmp_path, each="lines").counts(DAYS) == {}
