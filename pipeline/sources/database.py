@@ -53,6 +53,10 @@ class Database(ABC):
     @abstractmethod
     def _tables_query(self) -> str: ...
 
+    def limited(self, query: str, rows_count: int) -> str:
+        """SQL of the first rows of a query, whichever the database finds first."""
+        return f"{query} limit {rows_count}"
+
     def read(self, query: str, what: str) -> pa.Table:
         """The rows of a query. `what` names in messages what is read. Raises a SourceError."""
         if not self._has_answered:

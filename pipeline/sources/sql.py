@@ -14,11 +14,11 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.company.sources import resolve_url
 from pipeline.errors import ConfigurationError, TransientSourceError
 from pipeline.landed import TABLES, LandedTable
-from pipeline.landing import SHANGHAI, Control, Extract, day_end, day_start
+from pipeline.landing import SHANGHAI, Control, Extract, business_day, day_end, day_start
 from pipeline.sources.columns import WantedColumns
 from pipeline.sources.database import Database, open_database
 from pipeline.sources.days import adjoining
-from pipeline.sources.mapping import DATED, DAY, map_rows, split_days
+from pipeline.sources.mapping import DATED, DAY, Mapped, map_rows, split_days
 
 # A transaction may commit minutes after the change time that it wrote: rows as late as this are
 # found by the next run.
@@ -27,6 +27,8 @@ COMMIT_OVERLAP = timedelta(minutes=10)
 LONGEST_SPAN_DAYS = 366
 # Instants of what is planned lie ahead of the source's own time.
 PLANNED = ("due_at", "slot_at")
+# Of so many days up to the latest, the fewest that hold enough rows are looked at for a sample.
+SAMPLED_DAYS = (1, 7, 31)
 MISTYPED_FROM = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -104,6 +106,22 @@ class SqlSource:
         )
         rows = int(counted.column(0)[0].as_py())
         return f"{self._database.address}: {self._what} with {rows} rows, {columns} columns read"
+
+    def sample(self, limit: int) -> Mapped:
+        """At most `limit` rows of the latest days, mapped: to look at, not to land."""
+        latest = self._latest()
+        last = self._company.last_day or business_day(latest or datetime.now(UTC))
+        window = "1 = 1"
+        for count in SAMPLED_DAYS if self._dating else (0,):
+            if count:
+                window = self._window(self._dated, [last - timedelta(days=count - 1), last])
+            rows = self._read(window, limit=limit)
+            if rows.num_rows >= limit:
+                break
+        return map_rows(
+            rows, self.table, self._settings.columns,
+            time_zone=self._settings.time_zone, first_day=self._company.first_day,
+        )  # fmt: skip
 
     def last_day(self) -> date | None:
         """A database does not tell which day it has finished."""
@@ -206,8 +224,8 @@ class SqlSource:
             next_step="run again when less is written to it",
         )
 
-    def _read(self, window: str) -> pa.Table:
-        """The wanted columns of the rows in a window, as text."""
+    def _read(self, window: str, *, limit: int | None = None) -> pa.Table:
+        """The wanted columns of the rows in a window, as text; of `limit` rows at most."""
         database = self._database
         selected = [
             f"{database.text(self._bound_columns[name])} as {database.quote(name)}"
@@ -216,9 +234,8 @@ class SqlSource:
         ]
         if self._dating and self._unit(self._dating[0]) not in ("seconds", "milliseconds"):
             selected.append(f"{database.text(self._dated)} as {DATED}")
-        return database.read(
-            f"select {', '.join(selected)} from {self._origin} where {window}", self._what
-        )
+        query = f"select {', '.join(selected)} from {self._origin} where {window}"
+        return database.read(query if limit is None else database.limited(query, limit), self._what)
 
     def _count(self, days: Sequence[date]) -> dict[date, int]:
         dated = self._dated if self._dating else "1"
