@@ -90,6 +90,17 @@ def test_a_delimiter_that_is_told_wins(tmp_path: Path) -> None:
         extract(open_orders(tmp_path, delimiter="tab"))
 
 
+def test_lines_as_old_macs_end_them_are_lines(tmp_path: Path) -> None:
+    path = tmp_path / "订单_20261001.csv"
+    path.write_bytes("\r".join([HEADER, *ROWS]).encode("gbk"))
+    assert ids(extract(open_orders(tmp_path)), PLACE) == [
+        "订单_20261001.csv:2", "订单_20261001.csv:3",
+    ]  # fmt: skip
+    path.write_bytes("\n".join(["标题\r页", f'"订单\n号"{HEADER[3:]}', *ROWS]).encode("gbk"))
+    found = extract(open_orders(tmp_path, columns=MAPPING | {"erp_order_no": "订单\n号"}))
+    assert ids(found, PLACE) == ["订单_20261001.csv:4", "订单_20261001.csv:5"]
+
+
 def test_a_text_of_unicode_as_spreadsheets_save_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "订单_20261001.csv"
     path.write_bytes("\r\n".join([HEADER, *ROWS]).replace(",", "\t").encode("utf-16"))

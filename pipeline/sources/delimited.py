@@ -7,7 +7,7 @@ line, to set aside just the broken rows and say where they stood.
 import codecs
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from pipeline.sources.exported import (
     as_meant,
     find_header,
     is_total,
+    may_be_marked,
     without_totals,
 )
 from pipeline.sources.mapping import mask_phones
@@ -32,6 +33,7 @@ from pipeline.sources.mapping import mask_phones
 _WIDER = {"gbk": "gb18030", "gb2312": "gb18030", "cp936": "gb18030", "utf-8": "utf-8-sig"}
 # A record may hold line breaks, but must end within this many bytes.
 LONGEST_RECORD = 1 << 24
+_LONGEST_HEADER = 1 << 20
 # In this order where the header does not tell.
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
 
@@ -125,6 +127,8 @@ def read_delimited(
     others are read. Raises BrokenContentError where there is no header.
     """
     text, rejected = decode(content, encoding, name)
+    if "\n" not in text:  # lines as old Macs end them
+        text = text.replace("\r", "\n")
     layout, body = _find_layout(text, columns, name, delimiter, header_row)
     wanted = columns.among([column for column in layout.columns if column], name)
     _refuse_repeated(layout, wanted)
@@ -171,29 +175,45 @@ def _find_layout(
 ) -> tuple[_Layout, str]:
     """The layout of a file and the text below its header."""
     csv.field_size_limit(LONGEST_RECORD)
-    lines = text.split("\n", header_row or HEADER_WITHIN)
+    within = header_row or HEADER_WITHIN
+    lines = [f"{line}\n" for line in text.split("\n", within)[:within]]
     candidates = [DELIMITERS[delimiter]] if delimiter else list(DELIMITERS.values())
     found = []
     for candidate in candidates:
-        split = [_names(line, candidate) for line in lines[: header_row or HEADER_WITHIN]]
+        split = [_names(lines[start:], candidate)[0] for start in range(len(lines))]
         at = header_row - 1 if header_row else find_header(split, columns)
         borne = columns.count_borne(split[at]) if at < len(split) else 0
         found.append((at, candidate, borne))
     at, chosen, _ = max(found, key=lambda each: each[2])
-    stream = io.StringIO("\n".join(text.split("\n", at)[at:]), newline="")
-    reader = csv.reader(stream, delimiter=chosen)
-    names = [column.strip() for column in next(reader, [])]
+    start = _start_of_line(text, at)
+    header = io.StringIO(text[start : start + _LONGEST_HEADER], newline="\n")
+    names, lines_count = _names(header, chosen)
     if not any(names):
         raise BrokenContentError(
             f"{name}: found no column names in line {at + 1}",
             next_step="check that the export ran to its end, and `header_row` in sources.yml",
         )
-    layout = _Layout(name, names, chosen, first_line=at + 1 + reader.line_num)
-    return layout, stream.read()
+    layout = _Layout(name, names, chosen, first_line=at + 1 + lines_count)
+    return layout, text[_start_of_line(text, lines_count, start) :]
 
 
-def _names(line: str, delimiter: str) -> list[str]:
-    return [column.strip() for column in next(csv.reader([line], delimiter=delimiter), [])]
+def _start_of_line(text: str, number: int, start: int = 0) -> int:
+    """Where the line begins that comes so many after `start`; the end where there are no more."""
+    for _ in range(number):
+        start = text.find("\n", start) + 1
+        if not start:
+            return len(text)
+    return start
+
+
+def _names(lines: Iterable[str], delimiter: str) -> tuple[list[str], int]:
+    """The names of the first record, and how many lines it spans."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        names = [column.strip() for column in next(reader, [])]
+    except csv.Error:  # no line of such a table
+        return [], 1
+    return names, reader.line_num
 
 
 def _refuse_repeated(layout: _Layout, wanted: Sequence[str]) -> None:
@@ -208,9 +228,9 @@ def _set_totals_apart(
     read: FileRows, body: str, layout: _Layout, columns: WantedColumns
 ) -> FileRows:
     """The file without the lines that sum others up, whether they fit the header or not."""
-    rows = as_meant(read.rows.drop_columns([PLACE]), columns).append_column(
-        PLACE, read.rows.column(PLACE)
-    )
+    plain = read.rows.drop_columns([PLACE])
+    plain = as_meant(plain, columns, is_marked=may_be_marked(body))
+    rows = plain.append_column(PLACE, read.rows.column(PLACE))
     lines: list[str] = []
 
     def cells_of(position: int) -> list[str]:

@@ -70,10 +70,15 @@ def _lacks_key(rows: pa.Table, parts: Sequence[Sequence[str]]) -> pa.ChunkedArra
     return lacks
 
 
-def as_meant(rows: pa.Table, columns: WantedColumns) -> pa.Table:
+def may_be_marked(text: str) -> bool:
+    """Whether any mark of a spreadsheet is in a text at all: most exports are spared the search."""
+    return any(mark in text for mark in ("'", "`", '="', "\t"))
+
+
+def as_meant(rows: pa.Table, columns: WantedColumns, *, is_marked: bool = True) -> pa.Table:
     """The rows without a spreadsheet's marks around texts, its days written as days."""
     for position, name in enumerate(rows.column_names):
-        column = _unmarked(rows.column(position))
+        column = _unmarked(rows.column(position)) if is_marked else rows.column(position)
         if name in columns.dates:
             column = _dated(column)
         rows = rows.set_column(position, name, column)
