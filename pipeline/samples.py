@@ -36,7 +36,7 @@ class Looked:
     shown: tuple[str, ...]
     """The first rows that fit, a column and its value after the other."""
     present: Mapping[str, int]
-    """Identifier column to how many of the rows have one."""
+    """Identifier column that a row need not have, to how many of the rows have one."""
     not_mapped: tuple[str, ...]
     """Numbers that join cases, of which the mapping says nothing."""
     by_interface_count: int | None
@@ -71,7 +71,7 @@ def look_into(
         present={
             column.name: fitted.rows.num_rows - fitted.rows.column(column.name).null_count
             for column in table.columns
-            if _IDENTIFIER.search(column.name) and column.name in told
+            if _IDENTIFIER.search(column.name) and column.name in told and not column.is_required
         },
         not_mapped=tuple(
             name for name in JOINING if name in table.schema.names and name not in told

@@ -105,8 +105,7 @@ def test_each_identifier_says_how_many_rows_have_one(shop: Path) -> None:
     lines = finding(shop, "crm_contacts").lines
     assert "unionid: 2 of 3 rows have one" in lines
     assert "member_no: 2 of 3 rows have one" in lines
-    assert "contact_id: 3 of 3 rows have one" in lines
-    assert not [line for line in lines if line.startswith("customer_code")]
+    assert not [line for line in lines if line.startswith(("contact_id:", "customer_code:"))]
 
 
 def test_records_that_nobody_made_through_an_interface_are_noted(shop: Path) -> None:
