@@ -4,6 +4,7 @@ import csv
 import gzip
 import itertools
 import json
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -12,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from pipeline.company import Company, load_company
 from pipeline.company.creation import (
@@ -21,10 +23,11 @@ from pipeline.company.creation import (
     create_from_systems,
     create_from_template,
 )
-from pipeline.company.fragments import ROLES, choose, systems_for
+from pipeline.company.fragments import ROLES, SYSTEMS, choose, systems_for
 from pipeline.drop import read_drop
 from pipeline.errors import ConfigurationError
 
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "connectors"
 Row = Mapping[str, object]
 
 EVENTS: list[Row] = [
@@ -307,3 +310,22 @@ def test_a_system_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ConfigurationError, match=r"--erp: found 'sqll'.*did you mean 'sql'"):
         choose({"erp": ["sqll"]})
     assert choose({"erp": ["none"], "crm": ["sql"]}) == {"crm": ("sql",)}
+
+
+def shown_tables(page: Path) -> dict[str, dict[str, object]]:
+    """The tables of a page's first complete example."""
+    examples = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return next(yaml.safe_load(text) for text in examples if "\ntables:" in text)["tables"]
+
+
+def test_what_a_system_starts_with_is_what_its_page_shows() -> None:
+    compared = 0
+    for part in sorted(SYSTEMS.glob("*/*.yml")):
+        page = PAGES / f"{part.parent.name}.md"
+        if part.stem == "connection" or not page.exists():
+            continue
+        shown = shown_tables(page)
+        for name, written in yaml.safe_load(part.read_text(encoding="utf-8")).items():
+            assert written["columns"] == shown[name]["columns"], f"{part}: {name}"
+            compared += 1
+    assert compared >= 8
