@@ -11,6 +11,7 @@ from typing import Literal
 import httpx
 
 from pipeline.company import Company
+from pipeline.company.mistakes import Settings
 from pipeline.errors import BihuanError, ConfigurationError, RetiredEndpointError
 from pipeline.landed import TABLES
 from pipeline.landing import SHANGHAI, Landing
@@ -92,12 +93,19 @@ def _named_secrets(company: Company) -> dict[str, str]:
     named = {}
     for name in sorted(used):
         connection = company.sources.connections[name]
-        for key, variable in connection:
-            if key.endswith("_env") and variable:
-                named[variable] = f"connection {name}"
+        named |= dict.fromkeys(_variables(connection), f"connection {name}")
     for channel in company.alerts.channels:
         named[channel.key_env] = f"alert channel {channel.name}"
     return named
+
+
+def _variables(settings: Settings) -> Iterator[str]:
+    """The environment variables that settings name, also deep inside of them."""
+    for key, value in settings:
+        if isinstance(value, Settings):
+            yield from _variables(value)
+        elif key.endswith("_env") and value:
+            yield value
 
 
 def _examine_systems(company: Company) -> Iterator[Finding]:

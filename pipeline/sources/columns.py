@@ -20,13 +20,13 @@ class WantedColumns:
     def __init__(self, table: LandedTable, mapping: Mapping[str, ColumnSource]) -> None:
         self.is_mapped = bool(mapping)
         self._table = table
-        self._mapping = mapping
         self._fields = {name: source.fields for name, source in mapping.items()} or {
             column.name: (column.name,) for column in table.columns
         }
         self.names = list(dict.fromkeys(self._fields_of(self._fields)))
         self.required = list(self._fields_of(name for name in table.required))
         self._told: set[str] = set()
+        self._mapping = mapping
 
     @property
     def identifiers(self) -> list[str]:
