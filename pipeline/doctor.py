@@ -90,7 +90,7 @@ def _examine_secrets(company: Company) -> Iterator[Finding]:
 def _named_secrets(company: Company) -> dict[str, str]:
     """Each variable that a connection in use or an alert channel names, and who needs it."""
     used = {name for table in company.sources.tables.values() for name in table.connections}
-    named = {}
+    named: dict[str, str] = {}
     for name in sorted(used):
         connection = company.sources.connections[name]
         named |= dict.fromkeys(_variables(connection), f"connection {name}")

@@ -1,11 +1,13 @@
 """What the doctor shows of live rows: enough to judge a mapping by, and nobody's personal data."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from file_company import make_company
 
-from pipeline.company import load_company
+from pipeline.company import Connection, load_company
 from pipeline.conform import hash_phone
 from pipeline.doctor import Finding, examine
 from pipeline.landed import TABLES
@@ -183,3 +185,45 @@ def test_files_of_two_folders_are_sampled_together(tmp_path: Path) -> None:
     sample = source.sample(2)
     assert sample is not None
     assert sample.rows.num_rows == 4
+
+
+def write_database(folder: Path, days: int) -> Path:
+    path = folder / "erp.sqlite"
+    with closing(sqlite3.connect(path)) as erp, erp:
+        erp.execute("create table orders (no text, at text, state text, amount numeric)")
+        erp.execute("create table lines (no text, line integer, sku text, quantity, amount)")
+        for number in range(days):
+            at = f"2026-10-{number + 1:02} 08:00:00"
+            erp.execute("insert into orders values (?, ?, 'A', 1.5)", (f"S{number}", at))
+            erp.execute("insert into lines values (?, 1, 'a', 1, 100)", (f"S{number}",))
+    return path
+
+
+@pytest.mark.parametrize(("limit", "found"), [(1, ["S19"]), (200, [f"S{at}" for at in range(20)])])
+def test_of_a_database_the_latest_days_are_sampled(
+    tmp_path: Path, limit: int, found: list[str]
+) -> None:
+    orders = {"erp_order_no": "no", "state": {"from": "state", "values": {"A": "paid"}},
+              "ordered_at": "at", "created_at": "at", "updated_at": "at",
+              "amount_fen": {"from": "amount", "unit": "yuan"}}  # fmt: skip
+    lines = {"erp_order_no": "no", "line_no": "line", "sku": "sku", "quantity": "quantity",
+             "amount_fen": {"from": "amount", "unit": "fen"}}  # fmt: skip
+    url = f"sqlite:///{write_database(tmp_path, 20)}"
+    company = make_company(
+        tmp_path,
+        {
+            "erp_orders": {"connector": "sql", "table": "orders", "columns": orders},
+            "erp_order_lines": {"connector": "sql", "table": "lines", "columns": lines},
+        },
+    )
+    company.sources.connections["exports"] = Connection(url=url)
+    dated, whole = (open_source(name, company) for name in ("erp_orders", "erp_order_lines"))
+    assert isinstance(dated, Sampled)
+    assert isinstance(whole, Sampled)
+    sample = dated.sample(limit)
+    assert sample is not None
+    assert sorted(sample.rows.column("erp_order_no").to_pylist()) == sorted(found)
+    assert sample.rows.column("amount_fen").to_pylist() == [150] * len(found)
+    rest = whole.sample(limit)
+    assert rest is not None
+    assert rest.rows.num_rows == len(found)
