@@ -1,16 +1,25 @@
 """Exports as people make them: titles, totals, spreadsheet marks, archives, half-copied files."""
 
+import csv
 import gzip
 import io
 import json
+import tempfile
+import unicodedata
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from file_company import FIRST_DAY, ids, make_company, only, open_files, write_workbook
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.conform import PLACE
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
@@ -419,3 +428,76 @@ def test_the_newest_history_and_the_days_that_are_over_can_be_read(tmp_path: Pat
     assert newest == ["订单_20261002.csv"]
     over = open_orders(tmp_path, holds="day").arrivals(date(2026, 10, 1))
     assert [path.name for path in over] == ["订单_20261001.csv"]
+
+
+# What any export may hold in a text; marks of a spreadsheet at its ends are taken off by design.
+TEXTS = st.text(
+    st.characters(codec="gbk", exclude_categories=("C", "Z"), exclude_characters="'`=\"")
+    | st.sampled_from([",", ";", '"', "\n", " ", "，", "合", "计", "é", "李"]),
+    max_size=12,
+).map(lambda text: f"x{text}x")
+AMOUNTS = st.integers(-(10**11), 10**11)
+HEAD = ["receipt_no", "erp_order_no", "amount", "at"]
+
+
+def delimited(rows: list[list[str]], delimiter: str, encoding: str) -> bytes:
+    written = io.StringIO(newline="")
+    csv.writer(written, delimiter=delimiter).writerows([["收款单"], HEAD, *rows, ["合计"]])
+    return written.getvalue().encode(encoding)
+
+
+def objects(rows: list[list[str]]) -> list[dict[str, str]]:
+    return [dict(zip(HEAD, row, strict=True)) for row in rows]
+
+
+def as_parquet(rows: list[list[str]]) -> bytes:
+    content = io.BytesIO()
+    pd.DataFrame(objects(rows), columns=HEAD).to_parquet(content)
+    return content.getvalue()
+
+
+def as_workbook(rows: list[list[str]]) -> bytes:
+    content = io.BytesIO()
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    for row in [["收款单"], HEAD, *rows, ["合计"]]:
+        sheet.append(row)
+    workbook.save(content)
+    return content.getvalue()
+
+
+WRITERS: dict[str, Callable[[list[list[str]]], bytes]] = {
+    "utf-8.csv": lambda rows: delimited(rows, ",", "utf-8-sig"),
+    "gbk.tsv": lambda rows: delimited(rows, "\t", "gbk"),
+    "utf-16.txt": lambda rows: delimited(rows, "\t", "utf-16"),
+    "gb18030.csv.gz": lambda rows: gzip.compress(delimited(rows, ";", "gb18030")),
+    "xlsx.xlsx": as_workbook,
+    "lines.jsonl": lambda rows: "\n".join(map(json.dumps, objects(rows))).encode(),
+    "array.json": lambda rows: json.dumps(objects(rows), ensure_ascii=False, indent=1).encode(),
+    "parquet.parquet": as_parquet,
+}
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.tuples(TEXTS, AMOUNTS), max_size=6))
+def test_the_same_rows_land_from_every_format(rows: list[tuple[str, int]]) -> None:
+    written = [
+        [f"R{at}", text, f"{Decimal(fen) / 100:.2f}", "2026-10-01 08:00:00"]
+        for at, (text, fen) in enumerate(rows)
+    ]
+    columns = {
+        "receipt_no": "receipt_no", "erp_order_no": "erp_order_no", "received_at": "at",
+        "created_at": "at", "amount_fen": {"from": "amount", "unit": "yuan"},
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        landing = Landing(Path(folder) / "landing", hash_key=b"0123456789abcdef")
+        for name, write in WRITERS.items():
+            (Path(folder) / name).write_bytes(write(written))
+            source = open_files(Path(folder), "erp_receipts", files=name, columns=columns)
+            batch = landing.land(source.table, extract(source), connector="files")
+            landed = pq.read_table(batch.path).to_pylist()
+            assert batch.quarantined == 0, name
+            assert [(row["erp_order_no"], row["amount_fen"]) for row in landed] == [
+                (unicodedata.normalize("NFC", text), fen) for text, fen in rows
+            ], name
