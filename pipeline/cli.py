@@ -142,7 +142,7 @@ def _init_from_systems(
     wanted = creation.Wanted(
         name=name or folder.resolve().name,
         first_day=first_day or datetime.now(SHANGHAI).date() - creation.LOOKS_BACK,
-        systems=choose(chosen or questions.usual_systems()),
+        systems=choose(chosen or questions.USUAL),
         business_lines=business_lines or [creation.USUAL_LINE],
     )
     creation.refuse_to_overwrite(folder)  # before a person has answered all the questions

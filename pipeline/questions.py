@@ -1,6 +1,6 @@
 """What `bihuan init` asks a person about a company; every question has an answer to begin with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from pipeline.company.creation import Wanted
 from pipeline.company.fragments import NONE, choose, systems_for
 
 # What most companies have that begin: WeChat's own figures, and exports of all else.
-USUAL = {
+USUAL: Mapping[str, Sequence[str]] = {
     "wechat": ("mini_program", "service_account", "merchant"),
     "tracking": ("files",),
     "erp": ("files",),
@@ -57,11 +57,6 @@ def ask(console: Console, usual: Wanted) -> Wanted:
         systems=choose(systems),
         business_lines=lines.replace(",", " ").split(),
     )
-
-
-def usual_systems() -> dict[str, Sequence[str]]:
-    """What is taken for granted where nobody can be asked."""
-    return dict(USUAL)
 
 
 def _has(console: Console, part: str) -> bool:

@@ -310,6 +310,8 @@ def test_a_system_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ConfigurationError, match=r"--erp: found 'sqll'.*did you mean 'sql'"):
         choose({"erp": ["sqll"]})
     assert choose({"erp": ["none"], "crm": ["sql"]}) == {"crm": ("sql",)}
+    with pytest.raises(ConfigurationError, match="--erp: found sql and files, allowed: one"):
+        choose({"erp": ["sql", "files"]})
 
 
 def shown_tables(page: Path) -> dict[str, dict[str, object]]:

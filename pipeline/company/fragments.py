@@ -15,7 +15,8 @@ from pipeline.errors import ConfigurationError
 TEMPLATES = Path(__file__).with_name("templates")
 SYSTEMS = TEMPLATES / "systems"
 # What a system may be to a company. Of WeChat's parts it may have several, of the others one.
-ROLES = ("wechat", "tracking", "messages", "erp", "crm")
+SHARED_ROLE = "wechat"
+ROLES = (SHARED_ROLE, "tracking", "messages", "erp", "crm")
 NONE = "none"
 # The accounts whose calls WeChat counts.
 _COUNTED = ("mini_program", "service_account")
@@ -41,6 +42,11 @@ def choose(chosen: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
                 raise ConfigurationError(
                     f"--{role}: found '{system}', {suggest(system, [*allowed, NONE])}"
                 )
+        if len(named) > 1 and role != SHARED_ROLE:
+            raise ConfigurationError(
+                f"--{role}: found {' and '.join(named)}, allowed: one, for each writes the same"
+                " tables; further ones are added in sources.yml"
+            )
         if named:
             checked[role] = named
     return checked
@@ -51,7 +57,7 @@ def compose(chosen: Mapping[str, Sequence[str]]) -> str:
     parts = [(system, role) for role in ROLES for system in chosen.get(role, ())]
     connections = dict.fromkeys(_read(system, "connection", role) for system, role in parts)
     tables = [_read(system, role, role) for system, role in parts]
-    counted = [system for system in _COUNTED if system in chosen.get("wechat", ())]
+    counted = [system for system in _COUNTED if system in chosen.get(SHARED_ROLE, ())]
     if counted:
         accounts = ", ".join(counted)
         tables.append(

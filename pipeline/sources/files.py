@@ -303,7 +303,7 @@ class FileSource:
         return PermanentSourceError(
             f"{self.table.name}: found no file '{self._pattern}' in {self._folder},"
             f" {suggest(self._pattern, there)}",
-            next_step=f"check `files` of {self.table.name} in sources.yml",
+            next_step=f"put the export there, or mend `files` of {self.table.name} in sources.yml",
         )
 
     def _not_ready(self, day: date) -> NotReadyError:
