@@ -33,6 +33,9 @@ DAY_MARK = "{day}"
 # zeros from the 16th on, which from five of them on is no chance.
 ROUNDED = r"^(\d\.\d+[Ee]\+?\d{2}|\d[Ee]\+\d{2}|\d{15}0{5,})$"
 
+# A kernel dates files by its last tick, which lies up to a hundredth of a second back.
+CLOCK_TICK_SECONDS = 0.01
+
 logger = logging.getLogger(__name__)
 
 
@@ -325,7 +328,8 @@ def _is_newer(paths: Sequence[Path], since: datetime | None) -> bool:
     if since is None or since > datetime.now(UTC):
         return bool(paths)
     stats = [path.stat() for path in paths]
-    return any(max(stat.st_mtime, stat.st_ctime) > since.timestamp() for stat in stats)
+    bound = since.timestamp() - CLOCK_TICK_SECONDS
+    return any(max(stat.st_mtime, stat.st_ctime) > bound for stat in stats)
 
 
 def _as_regex(pattern: str) -> str:
