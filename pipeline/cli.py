@@ -5,7 +5,7 @@ long to load are imported by the commands that need them, so that `bihuan --help
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -70,22 +70,103 @@ def _load(company: Path, data: Path | None = None) -> "Company":
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="The company folder to make.")],
+    erp: Annotated[str | None, typer.Option(help="Its ERP, such as files, sql or none.")] = None,
+    crm: Annotated[str | None, typer.Option(help="Its CRM, such as files, sql or none.")] = None,
+    tracking: Annotated[
+        str | None, typer.Option(help="Where tracked events are: files, sql or none.")
+    ] = None,
+    messages: Annotated[
+        str | None, typer.Option(help="Where sent messages are logged: files or none.")
+    ] = None,
+    wechat: Annotated[
+        list[str] | None,
+        typer.Option(help="mini_program, service_account, merchant, callbacks: one or several."),
+    ] = None,
+    business_lines: Annotated[
+        list[str] | None, typer.Option("--line", help="A business line; once for each.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Its name, as the report shows it.")] = None,
+    first_day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The first business day to judge."),
+    ] = None,
     drop: Annotated[
         Path | None, typer.Option(help="A folder of files that bear the landed columns.")
     ] = None,
+    is_template: Annotated[
+        bool, typer.Option("--template", help="A copy of the simulated company instead.")
+    ] = False,
 ) -> None:
-    """Make a company folder: from the template, or wired to a folder of files."""
-    from pipeline.company.creation import create_from_drop, create_from_template
+    """Make a company folder wired to its systems, or to a folder of files with --drop.
+
+    Without options it asks which systems there are. Where nobody can be asked, it takes WeChat's
+    own figures, and files for all else.
+    """
+    named = {
+        "wechat": ",".join(wechat or ()), "tracking": tracking, "messages": messages, "erp": erp,
+        "crm": crm,
+    }  # fmt: skip
+    chosen = {role: systems.split(",") for role, systems in named.items() if systems}
+    ways = [
+        way
+        for way, is_taken in {
+            "--drop": drop, "--template": is_template, **{f"--{role}": True for role in chosen},
+        }.items()
+        if is_taken
+    ]  # fmt: skip
+    if len(ways) > 1 and (drop or is_template):
+        raise ConfigurationError(f"found {' and '.join(ways)}, allowed: one of them")
+    if drop is not None:
+        _init_from_drop(folder, drop)
+        return
+    if is_template:
+        _init_from_template(folder)
+        return
+    day = first_day.date() if first_day else None
+    _init_from_systems(folder, chosen, name, day, business_lines)
+
+
+def _init_from_systems(
+    folder: Path,
+    chosen: Mapping[str, Sequence[str]],
+    name: str | None,
+    first_day: date | None,
+    business_lines: Sequence[str] | None,
+) -> None:
+    from pipeline import questions
+    from pipeline.company import creation
+    from pipeline.company.fragments import choose
+    from pipeline.terminal import SHANGHAI, open_console, print_created
+
+    console = open_console()
+    wanted = creation.Wanted(
+        name=name or folder.resolve().name,
+        first_day=first_day or datetime.now(SHANGHAI).date() - creation.LOOKS_BACK,
+        systems=choose(chosen or questions.USUAL),
+        business_lines=business_lines or [creation.USUAL_LINE],
+    )
+    creation.refuse_to_overwrite(folder)  # before a person has answered all the questions
+    if not chosen and sys.stdin.isatty():
+        wanted = questions.ask(console, wanted)
+    print_created(console, folder, wanted, creation.create_from_systems(folder, wanted))
+
+
+def _init_from_template(folder: Path) -> None:
+    from pipeline.company.creation import create_from_template
     from pipeline.terminal import line, open_console
 
     console = open_console()
-    if drop is None:
-        for name in create_from_template(folder):
-            console.print(line(f"· fill in {folder / name}"))
-        console.print(line(f"then: bihuan doctor --company {folder}"))
-        return
-    from pipeline.drop import read_drop
+    for name in create_from_template(folder):
+        console.print(line(f"· fill in {folder / name}"))
+    console.print(line(f"then: bihuan doctor --company {folder}"))
 
+
+def _init_from_drop(folder: Path, drop: Path) -> None:
+    from pipeline.company.creation import create_from_drop
+    from pipeline.drop import read_drop
+    from pipeline.terminal import line, open_console
+
+    console = open_console()
     found = read_drop(drop)
     create_from_drop(folder, found)
     for note in found.notes:

@@ -11,9 +11,12 @@ from typing import Literal
 import httpx
 
 from pipeline.company import Company
+from pipeline.company.mistakes import Settings
 from pipeline.errors import BihuanError, ConfigurationError, RetiredEndpointError
+from pipeline.landed import TABLES
 from pipeline.landing import SHANGHAI, Landing
-from pipeline.sources import open_source
+from pipeline.samples import describe, look_into
+from pipeline.sources import Sampled, open_source
 
 Level = Literal["ok", "note", "problem"]
 
@@ -31,12 +34,15 @@ class Finding:
     level: Level
     told: str
     mend: str = ""
+    lines: tuple[str, ...] = ()
+    """What was seen, a line each."""
 
 
 def examine(
     company: Company, *, client: httpx.Client | None = None, now: datetime | None = None
 ) -> Iterator[Finding]:
-    """Look at secrets, systems, landed data and the clock, in this order. Nothing is changed."""
+    """Look at secrets, systems and what is mapped of them, landed data and the clock, in this
+    order. Nothing is changed."""
     lines = ", ".join(str(loop.business_line) for loop in company.loops) or "the default contract"
     connected = len(company.sources.tables)
     yield Finding("configuration", "ok", f"{company.name}: {connected} tables connected, {lines}")
@@ -84,18 +90,22 @@ def _examine_secrets(company: Company) -> Iterator[Finding]:
 def _named_secrets(company: Company) -> dict[str, str]:
     """Each variable that a connection in use or an alert channel names, and who needs it."""
     used = {name for table in company.sources.tables.values() for name in table.connections}
-    named = {}
+    named: dict[str, str] = {}
     for name in sorted(used):
         connection = company.sources.connections[name]
-        for variable in (
-            connection.app_secret_env, connection.url_env, connection.corp_secret_env,
-            connection.callback_token_env, connection.callback_key_env, connection.password_env,
-        ):  # fmt: skip
-            if variable:
-                named[variable] = f"connection {name}"
+        named |= dict.fromkeys(_variables(connection), f"connection {name}")
     for channel in company.alerts.channels:
         named[channel.key_env] = f"alert channel {channel.name}"
     return named
+
+
+def _variables(settings: Settings) -> Iterator[str]:
+    """The environment variables that settings name, also deep inside of them."""
+    for key, value in settings:
+        if isinstance(value, Settings):
+            yield from _variables(value)
+        elif key.endswith("_env") and value:
+            yield value
 
 
 def _examine_systems(company: Company) -> Iterator[Finding]:
@@ -105,7 +115,10 @@ def _examine_systems(company: Company) -> Iterator[Finding]:
     for table, settings in company.sources.tables.items():
         connections = ", ".join(settings.connections)
         try:
-            yield Finding(f"{table} ({connections})", "ok", open_source(table, company).probe())
+            source = open_source(table, company)
+            yield Finding(f"{table} ({connections})", "ok", source.probe())
+            if isinstance(source, Sampled):
+                yield from _examine_mapping(table, source, company)
         except RetiredEndpointError as error:
             yield Finding(f"{table} ({connections})", "note", error.message, error.next_step)
         except BihuanError as error:
@@ -116,6 +129,30 @@ def _examine_systems(company: Company) -> Iterator[Finding]:
         connections, _, next_step = ailment
         subject = f"{', '.join(tables)} ({connections})"
         yield Finding(subject, "problem", first[ailment].message, next_step)
+
+
+def _examine_mapping(table: str, source: Sampled, company: Company) -> Iterator[Finding]:
+    """What the mapping makes of some rows of the live system. Nothing of it lands."""
+    try:
+        hash_key = company.hash_key
+    except ConfigurationError:
+        hash_key = None  # told among the secrets
+    settings = company.sources.tables[table]
+    looked = look_into(source, TABLES[table], settings, hash_key=hash_key)
+    if looked is None:
+        return
+    refused = sum(looked.refusals.values())
+    told = f"{looked.rows_count} rows fit" + (f", {refused} are refused" if refused else "")
+    mend = ""
+    if refused:
+        mend = f"complete `columns` of {table} in sources.yml; refused rows go to quarantine"
+    elif looked.never_present:
+        names = " nor ".join(looked.never_present)
+        mend = f"no row has {names}: look in which field of the system WeChat's numbers stand"
+    elif looked.by_interface_count == 0 and looked.rows_count:
+        mend = f"every record reads as made by hand: complete `interface_actors` of {table}"
+    level: Level = "problem" if refused and not looked.rows_count else "note" if mend else "ok"
+    yield Finding(f"mapping {table}", level, told, mend, tuple(describe(looked)))
 
 
 def _examine_landing(company: Company) -> Iterator[Finding]:

@@ -172,6 +172,8 @@ def _look_into(
                 f"{name}: {len(read.rejected)} rows cannot be read and will be set aside, the first"
                 f" at {read.rejected[0].place}: {read.rejected[0].reason}"
             )
+        if read.totals_count:
+            findings.notes.append(f"{name}: {read.totals_count} rows that sum others up left out")
         rows_count += read.rows.num_rows
         connection.register("read", read.rows)
         connection.execute(

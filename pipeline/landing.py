@@ -227,6 +227,20 @@ class Landing:
             if (batch := self._current(name, day)) is not None
         ]
 
+    def present_count(self, batch: Batch, column: str) -> int | None:
+        """How many rows of a batch have a value there, as its footer tells; None if it does not."""
+        if not batch.path.exists():
+            return None
+        footer = pq.read_metadata(batch.path)
+        position = footer.schema.names.index(column)
+        absent = 0
+        for number in range(footer.num_row_groups):
+            statistics = footer.row_group(number).column(position).statistics
+            if statistics is None or not statistics.has_null_count:
+                return None
+            absent += statistics.null_count
+        return int(footer.num_rows - absent)
+
     def watermarks(self) -> dict[str, Watermark]:
         """Per landed table, the unbroken run of complete days from its first landed day on."""
         runs: dict[str, Watermark] = {}

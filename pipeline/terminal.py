@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what a command does not need, it does not wait for
 
     from pipeline.alerts import Alert, AlertStory
     from pipeline.build import BuildSummary, Progress
+    from pipeline.company.creation import Created, Wanted
     from pipeline.doctor import Finding, Level
     from pipeline.reported import Reported
 from pipeline.simulation import Score
@@ -117,6 +118,22 @@ class BuildProgress:
         self._console.print(line(f"{mark} {step:<28} {progress.seconds:6.1f} s  {told}"))
 
 
+def print_created(console: Console, folder: Path, wanted: Wanted, created: Created) -> None:
+    """What a new company folder is wired to, and what is left to do."""
+    for role, systems in wanted.systems.items():
+        console.print(line(f"✓ {role}: {', '.join(systems)}"))
+    console.print(line(f"✓ {folder}: from {wanted.first_day} on"))
+    console.print(line("next:"))
+    for name in created.fill_in:
+        console.print(line(f"  fill in what {folder / name} marks with `Fill in`"))
+    if created.secrets:
+        console.print(line(f"  set in {folder / '.env'}: {', '.join(created.secrets)}"))
+    for exports in created.folders:
+        console.print(line(f"  put exports into {exports}"))
+    console.print(line(f"  bihuan doctor --company {folder}   shows what the mappings make of it"))
+    console.print(line(f"  bihuan build --company {folder}"))
+
+
 def print_findings(console: Console, findings: Iterable[Finding]) -> int:
     """Print each finding as it comes; return how many are problems."""
     problems = 0
@@ -124,6 +141,8 @@ def print_findings(console: Console, findings: Iterable[Finding]) -> int:
         problems += finding.level == "problem"
         told = finding.told.replace("\n", "\n  ")
         console.print(line(f"{LEVEL_MARKS[finding.level]} {finding.subject}: {told}"))
+        for seen in finding.lines:
+            console.print(line(f"    {seen}"))
         if finding.mend:
             console.print(line(f"    mend: {finding.mend}"))
     return problems

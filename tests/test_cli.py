@@ -1,5 +1,6 @@
 """The command line: what it prints, how it ends, and that it is quick to help."""
 
+import io
 import json
 import logging
 import subprocess
@@ -48,6 +49,13 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+class Terminal(io.StringIO):
+    """Somebody at a keyboard."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -117,10 +125,62 @@ def test_a_command_that_does_not_exist_ends_with_two(run: Callable[..., Ended]) 
 def test_a_template_company_is_made_and_says_what_to_fill_in(
     run: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    ended = run("init", tmp_path / "shop")
+    ended = run("init", tmp_path / "shop", "--template")
     assert ended.code == 0
     assert f"fill in {tmp_path / 'shop' / 'company.yml'}" in ended.out
-    assert run("init", tmp_path / "shop").code == 2
+    assert run("init", tmp_path / "shop", "--template").code == 2
+
+
+def test_a_company_is_wired_to_the_systems_that_are_named(
+    run: Callable[..., Ended], tmp_path: Path
+) -> None:
+    shop = tmp_path / "shop"
+    parts = ("--wechat", "mini_program,merchant", "--erp", "sql", "--crm", "none")
+    ended = run("init", shop, *parts, "--name", "小店", "--first-day", "2026-10-01")
+    assert ended.code == 0
+    assert "✓ wechat: mini_program, merchant" in ended.out
+    assert "ERP_DATABASE_URL, MINI_PROGRAM_SECRET" in ended.out
+    assert f"bihuan doctor --company {shop}" in ended.out
+    company = load_company(shop, environment={})
+    assert (company.name, company.first_day) == ("小店", date(2026, 10, 1))
+    assert {"erp_orders", "pay_bill", "mp_daily"} <= set(company.sources.tables)
+    assert "crm_contacts" not in company.sources.tables
+    assert run("init", shop, *parts).code == 2
+    both = run("init", tmp_path / "other", "--template", "--erp", "sql")
+    assert (both.code, "found --template and --erp" in both.err) == (2, True)
+    unknown = run("init", tmp_path / "other", "--erp", "sapp")
+    assert unknown.code == 2
+    assert "--erp: found 'sapp', allowed: " in unknown.err
+    assert not (tmp_path / "other").exists()
+
+
+def test_where_nobody_can_be_asked_wechat_and_files_are_taken_for_granted(
+    run: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    ended = run("init", tmp_path / "shop")
+    assert ended.code == 0
+    assert "✓ erp: files" in ended.out
+    assert f"put exports into {tmp_path / 'shop' / 'drop' / 'erp'}" in ended.out
+
+
+def test_a_person_is_asked_and_enter_takes_what_is_usual(
+    run: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["", "n", "", "", "", "none", "sap", "sql", "", "小店", "retail, spa", "soon", ""]
+    monkeypatch.setattr(sys, "stdin", Terminal("".join(f"{answer}\n" for answer in answers)))
+    ended = run("init", tmp_path / "shop", "--first-day", "2026-10-01")
+    assert ended.code == 0
+    assert "A service account, with its AppSecret?" in ended.out
+    assert "found 'soon', allowed: a day such as 2026-10-01" in ended.out
+    company = load_company(tmp_path / "shop", environment={})
+    assert (company.name, company.first_day) == ("小店", date(2026, 10, 1))
+    assert [loop.business_line for loop in company.loops] == ["retail", "spa"]
+    tables = company.sources.tables
+    assert tables["erp_orders"].connector == "sql"
+    assert tables["crm_contacts"].connector == "files"
+    assert not {"oa_users", "messages"} & set(tables)
+    assert {"mp_daily", "pay_bill", "tracking_events"} <= set(tables)
 
 
 def test_a_drop_is_wired_and_what_does_not_fit_is_told(

@@ -4,24 +4,21 @@ import gzip
 import json
 import logging
 import os
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 import pytest
+from file_company import FIRST_DAY, ids, make_company, only, open_files, write_workbook
 
-from pipeline.company import Company, Connection, Sources, TableSource
 from pipeline.conform import PLACE
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError, SourceError
 from pipeline.landed import TABLES
-from pipeline.landing import Extract, Landing, day_end, day_start
+from pipeline.landing import Landing, day_end, day_start
 from pipeline.sources import open_source
-from pipeline.sources.files import FileSource
+from pipeline.sources.files import CLOCK_TICK_SECONDS, FileSource
 
-FIRST_DAY = date(2026, 10, 1)
 DAYS = [FIRST_DAY + timedelta(days=count) for count in range(3)]
 CONTACTS = {
     "contact_id": "会员编号",
@@ -39,41 +36,6 @@ CONTACT_LINES = [
 ]
 
 
-def make_company(folder: Path, tables: Mapping[str, Any], last_day: date | None = None) -> Company:
-    return Company(
-        folder=folder,
-        name="test",
-        time_zone="Asia/Shanghai",
-        currency="CNY",
-        first_day=FIRST_DAY,
-        last_day=last_day,
-        data=folder / "data",
-        retention_days=1095,
-        hash_key_env="BIHUAN_HASH_KEY",
-        alerts={"channels": ()},
-        sources=Sources(
-            connections={"exports": Connection(folder=folder)},
-            tables={
-                name: TableSource.model_validate(
-                    {"connector": "files", "connection": "exports", **settings}
-                )
-                for name, settings in tables.items()
-            },
-        ),
-        loops=[],
-        owners={},
-        costs=[],
-        scenarios={},
-        pilots={},
-    )
-
-
-def open_files(folder: Path, table: str, **settings: Any) -> FileSource:
-    source = open_source(table, make_company(folder, {table: settings}))
-    assert isinstance(source, FileSource)
-    return source
-
-
 def open_contacts(folder: Path, **settings: Any) -> FileSource:
     wiring = {"files": "会员_{day}.csv", "holds": "history", "time_zone": "Asia/Shanghai"}
     return open_files(folder, "crm_contacts", columns=CONTACTS, **(wiring | settings))
@@ -83,15 +45,6 @@ def write_contacts(folder: Path, content: bytes, day: str = "20261003") -> Path:
     path = folder / f"会员_{day}.csv"
     path.write_bytes(content)
     return path
-
-
-def ids(extract: Extract, column: str = "contact_id") -> list[str]:
-    return extract.rows.column(column).to_pylist()
-
-
-def only(extracts: list[Extract]) -> Extract:
-    assert len(extracts) == 1
-    return extracts[0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
@@ -342,16 +295,6 @@ def test_yuan_become_fen_exactly_or_not_at_all(
     assert bool(extract.rejected) == (fen is None)
 
 
-def write_workbook(path: Path, rows: list[list[Any]]) -> None:
-    workbook = openpyxl.Workbook()
-    sheet = workbook.active
-    assert sheet is not None
-    sheet.title = "会员"
-    for row in rows:
-        sheet.append(row)
-    workbook.save(path)
-
-
 def test_a_workbook_reads_like_the_plain_export(tmp_path: Path) -> None:
     cells: list[list[Any]] = [line.replace('"', "").split(",") for line in CONTACT_LINES[:2]]
     cells[1][2] = 13800138000
@@ -569,10 +512,13 @@ def test_only_files_written_since_then_have_changed(tmp_path: Path) -> None:
     written = datetime.fromtimestamp(paths[0].stat().st_ctime, UTC)
     assert source.changed_days(None, known) == set(DAYS[:2])
     assert source.changed_days(written + timedelta(seconds=60), known) == set(DAYS[:2])
+    first, last = (datetime.fromtimestamp(path.stat().st_ctime, UTC) for path in paths)
+    while datetime.now(UTC) <= max(first, last) + timedelta(seconds=2 * CLOCK_TICK_SECONDS):
+        pass  # a moment, in which no file is written
     later = datetime.now(UTC)
     assert source.changed_days(later, known) == set()
     os.utime(paths[1])
-    assert source.changed_days(later - timedelta(microseconds=1), known) == {DAYS[1]}
+    assert source.changed_days(later, known) == {DAYS[1]}
 
 
 def test_a_probe_says_what_the_newest_file_holds(tmp_path: Path) -> None:

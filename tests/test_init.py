@@ -1,8 +1,10 @@
-"""A company folder is made from the template or from a drop, and what does not fit is named."""
+"""A company folder is made for its systems, a drop or a simulation; what does not fit is named."""
 
 import csv
 import gzip
+import itertools
 import json
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -11,12 +13,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from pipeline.company import load_company
-from pipeline.company.creation import create_from_drop, create_from_template
+from pipeline.company import Company, load_company
+from pipeline.company.creation import (
+    Created,
+    Wanted,
+    create_from_drop,
+    create_from_systems,
+    create_from_template,
+)
+from pipeline.company.fragments import ROLES, SYSTEMS, choose, systems_for
 from pipeline.drop import read_drop
 from pipeline.errors import ConfigurationError
 
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "connectors"
 Row = Mapping[str, object]
 
 EVENTS: list[Row] = [
@@ -208,5 +219,115 @@ def test_the_template_tells_what_to_fill_in_and_loads_as_it_is(tmp_path: Path) -
     assert wanting == ["company.yml", "owners.yml", "scenarios.yml", "sources.yml"]
     shop = load_company(tmp_path / "shop", environment={})
     assert {loop.loop for loop in shop.loops} == {"order", "booking", "aftersale", "member"}
-    assert "# MINI_PROGRAM_SECRET=" in (tmp_path / "shop" / ".env").read_text()
+    assert "MINI_PROGRAM_SECRET=\n" in (tmp_path / "shop" / ".env").read_text()
     assert not (tmp_path / "shop" / "systems").exists()
+
+
+def made(folder: Path, lines: Sequence[str] = (), **systems: Sequence[str]) -> Created:
+    return create_from_systems(folder, Wanted("店", date(2026, 10, 1), choose(systems), lines))
+
+
+def loaded(folder: Path) -> Company:
+    return load_company(folder, environment={})
+
+
+def pairs_of_systems() -> list[tuple[str, str]]:
+    return list(itertools.product(systems_for("erp"), systems_for("crm")))
+
+
+@pytest.mark.parametrize(("erp", "crm"), pairs_of_systems())
+def test_every_erp_with_every_crm_loads_without_a_mistake(
+    tmp_path: Path, erp: str, crm: str
+) -> None:
+    wechat = systems_for("wechat")
+    made(tmp_path, ["retail"], wechat=wechat, tracking=["files"], erp=[erp], crm=[crm])
+    tables = loaded(tmp_path).sources.tables
+    assert {"erp_orders", "crm_contacts", "tracking_events", "pay_bill"} <= set(tables)
+    assert tables["erp_orders"].connector == erp
+    assert tables["crm_contacts"].connector == crm
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_system_loads_alone(tmp_path: Path, role: str) -> None:
+    assert systems_for(role)
+    for system in systems_for(role):
+        made(tmp_path / system, **{role: [system]})
+        assert loaded(tmp_path / system).sources.tables
+
+
+def test_any_of_wechats_parts_load_together(tmp_path: Path) -> None:
+    parts = systems_for("wechat")
+    for count in range(len(parts) + 1):
+        for chosen in itertools.combinations(parts, count):
+            folder = tmp_path / ("-".join(chosen) or "nothing")
+            made(folder, wechat=chosen)
+            tables = loaded(folder).sources.tables
+            quota = tables["wechat_quota"].connections if "wechat_quota" in tables else ()
+            accounts = [name for name in ("mini_program", "service_account") if name in chosen]
+            assert list(quota) == accounts
+
+
+def test_a_new_company_names_its_secrets_and_none_is_set(tmp_path: Path) -> None:
+    created = made(tmp_path, wechat=["mini_program", "callbacks"], erp=["sql"])
+    assert created.secrets == (
+        "CALLBACK_KEY", "CALLBACK_TOKEN", "ERP_DATABASE_URL", "MINI_PROGRAM_SECRET",
+    )  # fmt: skip
+    written = (tmp_path / ".env").read_text().splitlines()
+    assert [line for line in written if line.endswith("=")] == [
+        f"{name}=" for name in created.secrets
+    ]
+    shop = loaded(tmp_path)
+    assert len(shop.hash_key) == 64
+    with pytest.raises(ConfigurationError, match="MINI_PROGRAM_SECRET is not set"):
+        shop.secret("MINI_PROGRAM_SECRET")
+
+
+def test_a_new_company_has_a_folder_for_each_kind_of_export(tmp_path: Path) -> None:
+    created = made(tmp_path, erp=["files"], crm=["files"])
+    assert [folder.name for folder in created.folders] == ["erp", "crm"]
+    for name, folder in zip(("erp_files", "crm_files"), created.folders, strict=True):
+        assert loaded(tmp_path).sources.connections[name].folder == folder
+        assert folder.is_dir()
+
+
+def test_a_new_company_has_a_contract_for_each_business_line(tmp_path: Path) -> None:
+    made(tmp_path, ["retail", "flash_sale"])
+    assert [loop.business_line for loop in loaded(tmp_path).loops] == ["flash_sale", "retail"]
+    with pytest.raises(ConfigurationError, match=r"found '\.\./x', allowed: a code such as"):
+        made(tmp_path / "other", ["../x"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_new_company_is_none_of_the_simulated_one(tmp_path: Path) -> None:
+    made(tmp_path, ["retail"], **{role: systems_for(role)[:1] for role in ROLES})
+    written = "".join(path.read_text() for path in tmp_path.rglob("*.yml"))
+    assert "SIMULATED" not in written
+    assert "Simulated" not in written
+    assert "systems/" not in written
+
+
+def test_a_system_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ConfigurationError, match=r"--erp: found 'sqll'.*did you mean 'sql'"):
+        choose({"erp": ["sqll"]})
+    assert choose({"erp": ["none"], "crm": ["sql"]}) == {"crm": ("sql",)}
+    with pytest.raises(ConfigurationError, match="--erp: found sql and files, allowed: one"):
+        choose({"erp": ["sql", "files"]})
+
+
+def shown_tables(page: Path) -> dict[str, dict[str, object]]:
+    """The tables of a page's first complete example."""
+    examples = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return next(yaml.safe_load(text) for text in examples if "\ntables:" in text)["tables"]
+
+
+def test_what_a_system_starts_with_is_what_its_page_shows() -> None:
+    compared = 0
+    for part in sorted(SYSTEMS.glob("*/*.yml")):
+        page = PAGES / f"{part.parent.name}.md"
+        if part.stem == "connection" or not page.exists():
+            continue
+        shown = shown_tables(page)
+        for name, written in yaml.safe_load(part.read_text(encoding="utf-8")).items():
+            assert written["columns"] == shown[name]["columns"], f"{part}: {name}"
+            compared += 1
+    assert compared >= 8

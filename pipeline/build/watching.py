@@ -129,7 +129,11 @@ class Watcher:
             told
             + "".join(
                 f", {landed[name]} {word}"
-                for name, word in (("quarantined", "quarantined"), ("revisions", "revised days"))
+                for name, word in (
+                    ("quarantined", "quarantined"),
+                    ("revisions", "revised days"),
+                    ("unchanged", "days unchanged"),
+                )
                 if landed[name]
             )
             + (", not ready" if "not_ready" in landed else "")

@@ -142,8 +142,10 @@ class TableSource(Settings):
     files: str | None = None
     holds: Literal["day", "history"] | None = None
     format: Literal["csv", "jsonl", "xlsx", "parquet"] | None = None
+    members: str | None = None
     encoding: str | None = None
-    header_row: int = Field(default=1, ge=1)
+    delimiter: Literal["comma", "tab", "semicolon"] | None = None
+    header_row: int | None = Field(default=None, ge=1)
     sheet: str | None = None
     table: str | None = None
     query: str | None = None
@@ -240,7 +242,8 @@ CONNECTORS: dict[str, Connector] = {
         connection_needs=("folder",),
         table_needs=("files",),
         table_takes=(
-            "holds", "format", "encoding", "header_row", "sheet", "time_zone", "columns",
+            "holds", "format", "members", "encoding", "delimiter", "header_row", "sheet",
+            "time_zone", "columns",
         ),
     ),
     "sql": Connector(

@@ -14,7 +14,7 @@ from pipeline.landing import SHANGHAI, day_end
 from pipeline.sources import find_connector, open_source
 
 JOB = "daily"
-_RUNNING = dg.RunsFilter(
+RUNNING = dg.RunsFilter(
     job_name=JOB,
     statuses=[
         dg.DagsterRunStatus.QUEUED,
@@ -94,7 +94,7 @@ def defs() -> dg.Definitions:
             return dg.SkipReason(f"asked between {ASK_AGAIN_FROM} and {ASK_AGAIN_UNTIL} only")
         if yesterday.isoformat() not in days.get_partition_keys(current_time=now):
             return dg.SkipReason(f"{yesterday} is not a day of this company")
-        if any(context.instance.get_run_records(_RUNNING, limit=1)):
+        if any(context.instance.get_run_records(RUNNING, limit=1)):
             return dg.SkipReason("a run is at work")
         behind = tables_behind(company_folder().load(), yesterday)
         if not behind:

@@ -19,6 +19,7 @@ from pipeline.defs.resources import (
 from pipeline.errors import NotReadyError, RetiredEndpointError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Batch, Landing, Watermark, day_end
+from pipeline.samples import JOINING
 from pipeline.sources import Source, find_connector, open_source
 
 # The hour of the daily run, and how long what was not ready then is asked for again.
@@ -103,8 +104,15 @@ def landing_asset(
             )
         if not_ready is not None:
             context.log.warning(f"{table.name} is not ready, and asked again later: {not_ready}")
+        unchanged = [batch for batch in batches if before.get(batch.day) == batch.batch_id]
+        if unchanged:
+            context.log.info(
+                f"{table.name}: {len(unchanged)} days were asked for again and hold what they held"
+            )
         return dg.MaterializeResult(
             metadata=_summary(batches, revised, landing.watermarks().get(table.name))
+            | {"unchanged": dg.MetadataValue.int(len(unchanged))}
+            | _joining_rates(table, batches, landing)
             | ({"not_ready": dg.MetadataValue.text(not_ready)} if not_ready else {})
         )
 
@@ -236,6 +244,22 @@ def _summary(
     if watermark:
         told["watermark"] = dg.MetadataValue.timestamp(watermark.complete_until)
     return told
+
+
+def _joining_rates(
+    table: LandedTable, batches: Sequence[Batch], landing: Landing
+) -> dict[str, dg.MetadataValue]:
+    """The share of landed rows with each number that joins cases, as the batches' footers tell."""
+    rates: dict[str, dg.MetadataValue] = {}
+    rows = sum(batch.rows for batch in batches)
+    for name in JOINING:
+        if not rows or name not in table.schema.names:
+            continue
+        counts = [landing.present_count(batch, name) for batch in batches]
+        known = [count for count in counts if count is not None]
+        if len(known) == len(counts):
+            rates[f"{name}_rate"] = dg.MetadataValue.float(sum(known) / rows)
+    return rates
 
 
 @dg.definitions

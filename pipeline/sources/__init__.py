@@ -6,7 +6,7 @@ Connectors know protocols and formats. Landing, Dagster and DuckDB files do not 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.company import Company, Connection, TableSource
 from pipeline.company.mistakes import suggest
@@ -14,6 +14,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Extract
 from pipeline.sources.joined import JoinedSource
+from pipeline.sources.mapping import Mapped
 
 # Imported when a table is opened, so that nobody pays for a connector that the company lacks.
 CONNECTORS = {
@@ -65,6 +66,18 @@ class Source(Protocol):
 
     def last_day(self) -> date | None:
         """The latest business day that can be delivered now; None where the source cannot tell."""
+        ...
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A source whose rows a mapping reads: what it makes of them can be looked at beforehand."""
+
+    def sample(self, limit: int) -> Mapped | None:
+        """At most `limit` of the latest rows, mapped, and rows refused beside them.
+
+        None where nothing is mapped. Raises subclasses of SourceError.
+        """
         ...
 
 

@@ -27,6 +27,7 @@ class WantedColumns:
         self.names = list(dict.fromkeys(self._fields_of(self._fields)))
         self.required = list(self._fields_of(name for name in table.required))
         self._told: set[str] = set()
+        self._mapping = mapping
 
     @property
     def identifiers(self) -> list[str]:
@@ -38,6 +39,27 @@ class WantedColumns:
             and (name.endswith(("_no", "_id", "_code")) or name in ("phone", "openid", "unionid"))
         ]
         return list(self._fields_of(joined))
+
+    @property
+    def key_parts(self) -> list[list[str]]:
+        """For each required part of the key, the columns that it may come from."""
+        parts = [name for name in self._table.key if self._table.column(name).is_required]
+        return [list(fields) for name in parts if (fields := self._fields.get(name, ()))]
+
+    @property
+    def dates(self) -> set[str]:
+        """The columns that hold days or instants as people write them, and no epochs."""
+        written = [
+            name
+            for name in self._fields
+            if self._table.column(name).kind in ("instant", "day")
+            and (name not in self._mapping or self._mapping[name].unit in (None, "iso"))
+        ]
+        return set(self._fields_of(written))
+
+    def count_borne(self, found: Iterable[str | None]) -> int:
+        """How many of the names a row bears: the more, the likelier it is the header."""
+        return len(set(self.names) & set(found))
 
     def _fields_of(self, columns: Iterable[str]) -> Iterator[str]:
         return (field for name in columns for field in self._fields.get(name, ()))

@@ -4,6 +4,7 @@ How one file is read is the concern of `formats`, what its columns mean of `mapp
 """
 
 import csv
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,15 +21,23 @@ from pipeline.conform import PLACE
 from pipeline.errors import NotReadyError, PermanentSourceError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Extract, day_end, day_start
+from pipeline.sources.archives import is_temporary
 from pipeline.sources.columns import WantedColumns
 from pipeline.sources.days import Uncounted
-from pipeline.sources.formats import format_of, read_file
+from pipeline.sources.delimited import FileRows
+from pipeline.sources.formats import is_known, read_file
 from pipeline.sources.mapping import DAY, Mapped, map_rows, split_days
 
 MANIFEST = "_manifest.csv"
 DAY_MARK = "{day}"
-# What a spreadsheet leaves of a number with more digits than it keeps: 4.2E+27.
-ROUNDED = r"^\d(\.\d+)?[Ee]\+?\d{2}$"
+# What a spreadsheet leaves of a number with more than the 15 digits that it keeps: 4.2E+27, or
+# zeros from the 16th on, which from five of them on is no chance.
+ROUNDED = r"^(\d\.\d+[Ee]\+?\d{2}|\d[Ee]\+\d{2}|\d{15}0{5,})$"
+
+# A kernel dates files by its last tick, which lies up to a hundredth of a second back.
+CLOCK_TICK_SECONDS = 0.01
+
+logger = logging.getLogger(__name__)
 
 
 class FileSource(Uncounted):
@@ -79,10 +88,31 @@ class FileSource(Uncounted):
     def probe(self) -> str:
         """Read the newest file and say what it holds."""
         _, paths = self._newest()
-        mapped = self._read(paths)
         names = ", ".join(self._name(path) for path in paths[:3])
+        mapped = self._newest_rows
+        totals = sum(file.totals_count for file in self._newest_files)
         refused = f", {len(mapped.rejected)} refused" if mapped.rejected else ""
-        return f"{names}: {mapped.rows.num_rows} rows{refused}"
+        summed = f", {totals} totals left out" if totals else ""
+        return f"{names}: {mapped.rows.num_rows} rows{refused}{summed}"
+
+    def sample(self, limit: int) -> Mapped:
+        """At most `limit` rows from the end of the newest file, mapped: to look at, not to land."""
+        mapped = self._newest_rows
+        rows = mapped.rows.slice(max(mapped.rows.num_rows - limit, 0))
+        return replace(mapped, rows=rows)
+
+    def arrivals(self, until: date) -> list[Path]:
+        """The files that could be read now: of days up to `until`, of a history the newest."""
+        if not self._folder.is_dir():
+            return []
+        if self._is_dated:
+            by_day = {day: paths for day, paths in self._files_by_day().items() if paths}
+            if self._settings.holds == "history":
+                return by_day[max(by_day)] if by_day else []
+            return [path for day in sorted(by_day) if day <= until for path in by_day[day]]
+        manifest = [path for path in (self._folder / MANIFEST,) if path.is_file()]
+        found = [part for path in self._find(self._pattern) for part in self._parts(path)]
+        return found + manifest
 
     def last_day(self) -> date | None:
         """The day of the newest file; of a drop, the last day of any of its tables.
@@ -93,7 +123,8 @@ class FileSource(Uncounted):
             return self._newest()[0]
         if self._company.last_day is not None:
             return self._company.last_day
-        days = (pc.max(source._drop.rows.column(DAY)).as_py() for source in self._whole_drop())
+        dropped = (source._newest_rows.rows for source in self._whole_drop())
+        days = (pc.max(rows.column(DAY)).as_py() for rows in dropped)
         return max((day for day in days if day), default=None)
 
     @property
@@ -118,7 +149,7 @@ class FileSource(Uncounted):
                 raise self._not_ready(days[-1])
             mapped, until = self._read(paths), day_end(newest)
         else:
-            mapped, until = self._drop, self._complete_until()
+            mapped, until = self._newest_rows, self._complete_until()
         for day, rows, rejected in split_days(mapped, days):
             is_last = day == self._company.last_day
             yield Extract(
@@ -129,9 +160,13 @@ class FileSource(Uncounted):
             )
 
     @cached_property
-    def _drop(self) -> Mapped:
-        """The rows of a file that bears no day in its name."""
-        return self._read(self._newest()[1])
+    def _newest_files(self) -> list[FileRows]:
+        """The files of the newest day, or those that name no day, each read once."""
+        return [self._open(path) for path in self._newest()[1]]
+
+    @cached_property
+    def _newest_rows(self) -> Mapped:
+        return self._map(self._newest_files)
 
     def _complete_until(self) -> datetime:
         """How far a drop's table is known complete: as told, else as far as its rows reach.
@@ -142,8 +177,8 @@ class FileSource(Uncounted):
         told = self._manifest().get(self.table.name)
         if told is not None:
             return told
-        reached = self._drop.latest or min(
-            (latest for source in self._whole_drop() if (latest := source._drop.latest)),
+        reached = self._newest_rows.latest or min(
+            (latest for source in self._whole_drop() if (latest := source._newest_rows.latest)),
             default=day_start(self._company.first_day),
         )
         last_day = self._company.last_day
@@ -184,9 +219,9 @@ class FileSource(Uncounted):
 
     def _read(self, paths: Sequence[Path]) -> Mapped:
         """Every row of some files that belong together, mapped; a row that fits no day stays."""
-        files = [read_file(path, self._name(path), self._columns, self._settings) for path in paths]
-        for file in files:
-            self._refuse_rounded(file.rows)
+        return self._map([self._open(path) for path in paths])
+
+    def _map(self, files: Sequence[FileRows]) -> Mapped:
         rows = pa.concat_tables([file.rows for file in files], promote_options="default")
         mapped = map_rows(
             rows,
@@ -198,6 +233,14 @@ class FileSource(Uncounted):
         )
         unread = ((self._company.first_day, row) for file in files for row in file.rejected)
         return replace(mapped, rejected=(*unread, *mapped.rejected))
+
+    def _open(self, path: Path) -> FileRows:
+        name = self._name(path)
+        file = read_file(path, name, self._columns, self._settings)
+        if file.totals_count:
+            logger.info("%s: left out %d rows that sum others up", name, file.totals_count)
+        self._refuse_rounded(file.rows)
+        return file
 
     def _refuse_rounded(self, rows: pa.Table) -> None:
         """Raise PermanentSourceError where a spreadsheet rounded what rows are joined by."""
@@ -243,13 +286,18 @@ class FileSource(Uncounted):
                 f"{self.table.name}: found no folder {self._folder}",
                 next_step=f"check `folder` of {self._settings.connection} in sources.yml",
             )
-        return sorted(self._folder.glob(pattern))
+        found = self._folder.glob(pattern)
+        return sorted(path for path in found if not is_temporary(path.name))
 
     def _parts(self, path: Path) -> list[Path]:
         """A file itself, or the files of a folder of parts."""
         if not path.is_dir():
             return [path]
-        return [part for part in sorted(path.iterdir()) if part.is_file() and format_of(part)]
+        return [
+            part
+            for part in sorted(path.iterdir())
+            if part.is_file() and is_known(part) and not is_temporary(part.name)
+        ]
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
@@ -259,7 +307,7 @@ class FileSource(Uncounted):
         return PermanentSourceError(
             f"{self.table.name}: found no file '{self._pattern}' in {self._folder},"
             f" {suggest(self._pattern, there)}",
-            next_step=f"check `files` of {self.table.name} in sources.yml",
+            next_step=f"put the export there, or mend `files` of {self.table.name} in sources.yml",
         )
 
     def _not_ready(self, day: date) -> NotReadyError:
@@ -281,7 +329,8 @@ def _is_newer(paths: Sequence[Path], since: datetime | None) -> bool:
     if since is None or since > datetime.now(UTC):
         return bool(paths)
     stats = [path.stat() for path in paths]
-    return any(max(stat.st_mtime, stat.st_ctime) > since.timestamp() for stat in stats)
+    bound = since.timestamp() - CLOCK_TICK_SECONDS
+    return any(max(stat.st_mtime, stat.st_ctime) > bound for stat in stats)
 
 
 def _as_regex(pattern: str) -> str:

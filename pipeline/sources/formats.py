@@ -1,14 +1,14 @@
 """One file of any known format as rows of text with their place; the suffix names the format."""
 
 import datetime as dt
-import gzip
 import io
-import zlib
-from pathlib import Path
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, WorksheetNotFound
 
 from pipeline.company import TableSource
 from pipeline.company.mistakes import suggest
@@ -16,13 +16,17 @@ from pipeline.conform import PLACE
 from pipeline.engine import open_engine
 from pipeline.errors import BrokenContentError, PermanentSourceError
 from pipeline.landing import Rejected
+from pipeline.sources.archives import unpack
 from pipeline.sources.columns import WantedColumns
 from pipeline.sources.delimited import FileRows, decode, place, read_delimited
+from pipeline.sources.exported import as_meant, find_header, without_totals
 from pipeline.sources.mapping import mask_phones
 
 FORMATS = {
     ".csv": "csv",
+    ".tsv": "csv",
     ".txt": "csv",
+    ".json": "jsonl",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".xlsx": "xlsx",
@@ -32,59 +36,69 @@ FORMATS = {
 }
 # A spreadsheet keeps 15 digits of a number: from here on what it shows is not what was typed.
 _FIRST_INEXACT = 10**15
+# Between two elements of an array stand no more blanks than this.
+_LONGEST_GAP = 4096
 
 
-def format_of(path: Path) -> str | None:
+def format_of(name: str) -> str | None:
     """The format that a file's suffix names, a trailing .gz left aside; None where unknown."""
-    name = path.name.lower().removesuffix(".gz")
-    return FORMATS.get(Path(name).suffix)
+    return FORMATS.get(PurePosixPath(name.lower().removesuffix(".gz")).suffix)
+
+
+def is_known(path: Path) -> bool:
+    """Whether the suffix of a file says how it is read."""
+    return path.suffix.lower() == ".zip" or format_of(path.name) is not None
 
 
 def read_file(path: Path, name: str, columns: WantedColumns, settings: TableSource) -> FileRows:
     """The wanted columns of one file. `name` stands for the file in messages.
 
-    Broken rows are rejected one by one. Raises BrokenContentError where the file as a whole is not
-    what its name says, PermanentSourceError where it lacks a column or its format is unknown.
+    Broken rows are rejected one by one. Raises NotReadyError where the file is still written to,
+    BrokenContentError where it as a whole is not what its name says, PermanentSourceError where it
+    lacks a column or its format is unknown.
     """
-    known = settings.format or format_of(path)
+    parts = [
+        _read_content(content, member, columns, settings)
+        for member, content in unpack(path, name, settings.members)
+    ]
+    return FileRows(
+        pa.concat_tables([part.rows for part in parts], promote_options="default"),
+        tuple(row for part in parts for row in part.rejected),
+        sum(part.totals_count for part in parts),
+    )
+
+
+def _read_content(
+    content: bytes, name: str, columns: WantedColumns, settings: TableSource
+) -> FileRows:
+    known = settings.format or format_of(name)
     if known is None:
+        suffix = PurePosixPath(name).suffix
         raise PermanentSourceError(
-            f"{name}: found the suffix '{path.suffix}', {suggest(path.suffix, FORMATS)}",
+            f"{name}: found the suffix '{suffix}', {suggest(suffix, FORMATS)}",
             next_step="set `format` of this table in sources.yml",
         )
-    content = _read_content(path, name)
     if known == "csv":
         return read_delimited(
-            content, name, columns, encoding=settings.encoding, header_row=settings.header_row
+            content,
+            name,
+            columns,
+            encoding=settings.encoding,
+            delimiter=settings.delimiter,
+            header_row=settings.header_row,
         )
     if known == "jsonl":
-        return _read_json_lines(content, name, columns, settings.encoding)
+        return _read_json(content, name, columns, settings.encoding)
     if known == "xlsx":
         return _read_sheet(content, name, columns, settings)
     return _read_parquet(content, name, columns)
 
 
-def _read_content(path: Path, name: str) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
-    except FileNotFoundError:
-        raise PermanentSourceError(f"{name}: found no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BrokenContentError(
-            f"{name}: the compressed file is broken or cut short ({error})",
-            next_step="fetch or export the file again; nothing of it was landed",
-        ) from error
-    except OSError as error:
-        raise PermanentSourceError(f"{name}: cannot be read ({error.strerror})") from error
-
-
-def _read_json_lines(
-    content: bytes, name: str, columns: WantedColumns, encoding: str | None
-) -> FileRows:
-    """One JSON object a line. `a.b` names the value under `b` of the object under `a`."""
+def _read_json(content: bytes, name: str, columns: WantedColumns, encoding: str | None) -> FileRows:
+    """One JSON object a line, or an array of them. `a.b` names `b` of the object under `a`."""
     text, rejected = decode(content, encoding or "utf-8", name)
-    lines = pa.table({"line": pa.array(text.split("\n"), pa.string())})
+    objects = _elements(text, name) if text.lstrip().startswith("[") else text.split("\n")
+    lines = pa.table({"line": pa.array(objects, pa.string())})
     paths = [_json_path(column) for column in columns.names]
     with open_engine() as connection:
         connection.register("lines", lines)
@@ -129,6 +143,25 @@ def _read_json_lines(
     return FileRows(rows, tuple(rejected))
 
 
+def _elements(text: str, name: str) -> list[str]:
+    """The elements of a JSON array as they are written: no number loses a digit."""
+    decoder = json.JSONDecoder()
+    elements = []
+    at = text.index("[") + 1
+    try:
+        while not (rest := text[at : at + _LONGEST_GAP].lstrip(" \t\r\n,")).startswith("]"):
+            at += len(text[at : at + _LONGEST_GAP]) - len(rest)
+            _, end = decoder.raw_decode(text, at)
+            elements.append(text[at:end])
+            at = end
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BrokenContentError(
+            f"{name}: the JSON array is broken or cut short after {len(elements)} elements",
+            next_step="fetch or export the file again; nothing of it was landed",
+        ) from error
+    return elements
+
+
 def _json_path(column: str) -> str:
     """SQL literal of the path to `a.b`."""
     path = "$" + "".join(f'."{part}"' for part in column.split("."))
@@ -157,21 +190,32 @@ def _read_sheet(
             f"{name}: cannot be opened as a workbook ({error})",
             next_step="open it in a spreadsheet program and save it again without a password",
         ) from error
-    above = settings.header_row - 1
-    names = [_cell_text(cell) or "" for cell in cells[above]] if above < len(cells) else []
+    texts = [[_cell_text(cell) for cell in row] for row in _unmerged(cells, sheet)]
+    above = settings.header_row - 1 if settings.header_row else find_header(texts, columns)
+    names = texts[above] if above < len(texts) else []
     wanted = columns.among([column for column in names if column], name)
-    below = [
-        (number, row)
-        for number, row in enumerate(cells[above + 1 :], above + 2)
-        if any(cell != "" for cell in row)
-    ]
+    below = [(number, row) for number, row in enumerate(texts[above + 1 :], above + 2) if any(row)]
     read = {
-        column: pa.array([_cell_text(row[at]) for _, row in below], pa.string())
+        column: pa.array([row[at] for _, row in below], pa.string())
         for column in wanted
         for at in (names.index(column),)
     }
     numbers = pa.array([number for number, _ in below], pa.int64())
-    return FileRows(pa.table(read | {PLACE: place(name, numbers)}))
+    rows = as_meant(pa.table(read), columns).append_column(PLACE, place(name, numbers))
+    rows, totals = without_totals(rows, columns, lambda position: below[position][1])
+    return FileRows(rows, totals_count=totals)
+
+
+def _unmerged(cells: list[list[Any]], sheet: CalamineSheet) -> list[list[Any]]:
+    """The cells of a sheet, with what is merged over several rows in each of them.
+
+    An order is often written once beside its lines, and a column's name beside a group of others.
+    """
+    for (top, column), (bottom, _) in sheet.merged_cell_ranges or ():
+        for row in cells[top + 1 : bottom + 1]:
+            if column < len(row):  # a merged area may reach beyond the last cell that is filled
+                row[column] = cells[top][column]
+    return cells
 
 
 def _cell_text(cell: object) -> str | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipeline.landed import LandedTable
 from pipeline.landing import Control, Extract
+from pipeline.sources.mapping import Mapped
 
 if TYPE_CHECKING:
     from pipeline.sources import Source
@@ -26,6 +27,11 @@ class JoinedSource:
         self.connector = sources[0].connector
         self.ready_at = sources[0].ready_at
         self._sources = tuple(sources)
+
+    @property
+    def parts(self) -> tuple["Source", ...]:
+        """The sources that are joined."""
+        return self._sources
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per asked day, in order. Raises what the sources raise: no half days."""
@@ -44,6 +50,17 @@ class JoinedSource:
     def probe(self) -> str:
         """What each answers, one after the other. Raises for the first that does not."""
         return "; ".join(source.probe() for source in self._sources)
+
+    def sample(self, limit: int) -> Mapped | None:
+        """At most `limit` rows of each, one after the other; None where they are not mapped."""
+        samples = [getattr(source, "sample", None) for source in self._sources]
+        taken: list[Mapped] = [sample(limit) for sample in samples if sample is not None]
+        if not taken:
+            return None
+        return Mapped(
+            rows=pa.concat_tables([each.rows for each in taken], promote_options="permissive"),
+            rejected=tuple(row for each in taken for row in each.rejected),
+        )
 
     def last_day(self) -> date | None:
         """The latest day that all can deliver; None where none can tell."""

@@ -175,7 +175,8 @@ class _Field:
 
     @property
     def reading(self) -> str:
-        """How the text is read: a unit, `day`, `words`, or `text` where landing reads it."""
+        """How the text is read: a unit, `day`, `words`, or where landing reads it `text`, or
+        `number` once the commas between its thousands are gone."""
         if self.source.value is not None:
             return "text"
         if self.source.values or self.has_own_words:
@@ -186,7 +187,8 @@ class _Field:
             return "day"
         if self.source.unit == "yuan" or self.source.plus:
             return self.source.unit or "fen"
-        return "text"
+        is_number = self.column.kind in ("integer", "decimal", "number")
+        return "number" if is_number and self.is_mapped else "text"
 
     @property
     def value(self) -> str:
@@ -208,6 +210,8 @@ class _Field:
                 for name in self.source.plus
             )
             return _fen(self.text, reading) + "".join(added)
+        if reading == "number":
+            return _without_commas(self.text)
         if reading == "day":
             digits = f"try_strptime({self.text}, '%Y%m%d')::date"
             return f"coalesce(try_cast({self.text} as date), {digits})"
@@ -223,7 +227,7 @@ class _Field:
     @property
     def refusal(self) -> str | None:
         """SQL of a `when` that words why the row is refused; None where nothing can be wrong."""
-        if not self.is_mapped or self.reading == "text":
+        if not self.is_mapped or self.reading in ("text", "number"):
             return None
         allowed = self.told_words if self.reading == "words" else _ALLOWED[self.reading]
         before, after = (
@@ -323,6 +327,15 @@ def _fen(text: str, unit: str) -> str:
     # Four decimals wash out what a float column added far behind the comma.
     fen = f"({_number(plain, 4)} * {100 if unit == 'yuan' else 1})"
     return f"case when {fen} = trunc({fen}) then try_cast({fen} as bigint) end"
+
+
+def _without_commas(text: str) -> str:
+    """SQL of a number as landing reads it: 1,234.50 is 1234.50, and all else stays as it is."""
+    is_grouped = rf"regexp_matches({text}, '^-?\d{{1,3}}(,\d{{3}})+(\.\d*)?$')"
+    return (
+        f"case when contains({text}, ',') and {is_grouped}"
+        f" then replace({text}, ',', '') else {text} end"
+    )
 
 
 def _is_plausible(instant: str) -> str:

@@ -4,7 +4,7 @@ How a table is asked is the concern of `sql_table`, what its columns mean of `ma
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 
 import pyarrow as pa
@@ -12,11 +12,11 @@ import pyarrow as pa
 from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import TransientSourceError
 from pipeline.landed import TABLES, LandedTable
-from pipeline.landing import Control, Extract, day_end, day_start
+from pipeline.landing import Control, Extract, business_day, day_end, day_start
 from pipeline.sources.days import adjoining
 from pipeline.sources.mapping import Mapped, map_rows, split_days
 from pipeline.sources.sql_table import SqlTable
-from pipeline.sources.windows import Reading, count_by_day, plan_readings
+from pipeline.sources.windows import Reading, Window, count_by_day, plan_readings
 
 # A transaction may commit minutes after the change time that it wrote: rows as late as this are
 # found by the next run.
@@ -26,6 +26,9 @@ LONGEST_SPAN_DAYS = 366
 # What one reading holds in memory: some 100 to 300 MB of text, and as much again while it is
 # mapped. 2026-11.
 MOST_ROWS = 500_000
+# Of so many days up to the latest, the fewest that hold enough rows are looked at for a sample.
+SAMPLED_DAYS = (1, 7, 31)
+EVERYTHING = "1 = 1"
 # How often rows are read that are written to meanwhile.
 READINGS_MOST = 3
 
@@ -102,6 +105,20 @@ class SqlSource:
     def probe(self) -> str:
         """Find the table and every mapped column, and count its rows."""
         return self._rows.describe()
+
+    def sample(self, limit: int) -> Mapped:
+        """At most `limit` rows of the latest days, mapped: to look at, not to land."""
+        latest = self._rows.latest()
+        last = self._company.last_day or business_day(latest or datetime.now(UTC))
+        window = EVERYTHING
+        for count in SAMPLED_DAYS if self._rows.is_dated else (0,):
+            if count:
+                start = day_start(last - timedelta(days=count - 1))
+                window = self._rows.within(Window(start, day_end(last)))
+            rows = self._rows.read(window, limit=limit)
+            if rows.num_rows >= limit:
+                break
+        return self._map(rows)
 
     def last_day(self) -> date | None:
         """A database does not tell which day it has finished."""

@@ -83,8 +83,8 @@ class SqlTable:
         changed = self._settings.changed_columns
         return f"{self._instant(changed)} >= {self._bound(instant, changed)}"
 
-    def read(self, window: str) -> pa.Table:
-        """The wanted columns of the rows in a window, as text."""
+    def read(self, window: str, *, limit: int | None = None) -> pa.Table:
+        """The wanted columns of the rows in a window, as text; of `limit` rows at most."""
         database = self._database
         selected = [
             f"{database.text(self._quoted(name), self._kind(name))} as {database.quote(name)}"
@@ -94,9 +94,8 @@ class SqlTable:
         if self._dating and self._unit(self._dating) is None:
             dated = database.text(self._instant(self._dating), database.instant_kind)
             selected.append(f"{dated} as {database.quote(DATED)}")
-        return database.read(
-            f"select {', '.join(selected)} from {self._origin} where {window}", self.name
-        )
+        query = f"select {', '.join(selected)} from {self._origin} where {window}"
+        return database.read(query if limit is None else database.limited(query, limit), self.name)
 
     def count(self, window: str) -> Counts:
         """How many of the rows in a window the database holds on each calendar day."""

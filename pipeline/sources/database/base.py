@@ -123,6 +123,10 @@ class Database(ABC):
             raise self._explain(error, what) from None
         return self._decoded(rows, what)
 
+    def limited(self, query: str, rows_count: int) -> str:
+        """SQL of the first rows of a query, whichever the database finds first."""
+        return f"{query} limit {rows_count}"
+
     def quote(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"'
 

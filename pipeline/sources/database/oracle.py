@@ -49,6 +49,9 @@ class Oracle(Server):
     def bound(self, local: datetime) -> str:
         return f"timestamp '{local:%Y-%m-%d %H:%M:%S}'"
 
+    def limited(self, query: str, rows_count: int) -> str:
+        return f"{query} fetch first {rows_count} rows only"
+
     def day(self, instant: str) -> str:
         return f"to_char({instant} + {self._hours_to_shanghai} / 24, 'YYYY-MM-DD')"
 

@@ -44,6 +44,9 @@ class SqlServer(Server):
     def bound(self, local: datetime) -> str:
         return f"cast('{local:%Y-%m-%dT%H:%M:%S}' as datetime2)"
 
+    def limited(self, query: str, rows_count: int) -> str:
+        return f"select top ({rows_count}) * from ({query}) found"
+
     def day(self, instant: str) -> str:
         local = f"dateadd(hour, {self._hours_to_shanghai}, cast({instant} as datetime2))"
         return f"coalesce(convert(nvarchar(10), {local}, 23), N'')"
