@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.company.mistakes import Document, Settings, suggest
+from pipeline.company.rest import AskedTimes, Auth, Paging
 from pipeline.landed import TABLES, LandedTable
 
 # DuckDB's regular expressions lack these.
@@ -41,6 +42,11 @@ class Connection(Settings):
     corp_secret_env: str | None = None
     callback_token_env: str | None = None
     callback_key_env: str | None = None
+    app_key: str | None = None
+    access_token_env: str | None = None
+    sid: str | None = None
+    auth: Auth = Auth()
+    headers: dict[str, str] = Field(default_factory=dict)
 
 
 class Candidate(Settings):
@@ -136,6 +142,11 @@ class TableSource(Settings):
     trailing_days: int = Field(default=0, ge=0)
     bill_type: Literal["ALL", "SUCCESS", "REFUND"] = "ALL"
     account_type: Literal["BASIC", "OPERATION", "FEES"] = "BASIC"
+    parameters: dict[str, str | int | bool] = Field(default_factory=dict)
+    list_at: str | None = None
+    count_at: str | None = None
+    paging: Paging = Paging()
+    asked_by: AskedTimes = AskedTimes()
 
     @property
     def connection(self) -> str:
@@ -146,6 +157,16 @@ class TableSource(Settings):
     @classmethod
     def _read_one_connection(cls, written: Any) -> Any:
         return (written,) if isinstance(written, str) else written
+
+    @model_validator(mode="after")
+    def _check_rest(self) -> "TableSource":
+        if self.connector != "rest":
+            return self
+        if "://" in (self.object or ""):
+            raise ValueError("`object` with a host, allowed: a path below base_url")
+        if (self.page_size is None) != (self.paging.size_parameter is None):
+            raise ValueError("allowed: both page_size and paging.size_parameter, or neither")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -198,6 +219,30 @@ CONNECTORS: dict[str, Connector] = {
         connection_needs=("url|url_env",),
         table_needs=("table|query",),
         table_takes=("changed_column", "time_zone", "columns"),
+    ),
+    "rest": Connector(
+        tables=EVERY_TABLE,
+        connection_needs=("base_url",),
+        connection_takes=("auth", "headers"),
+        table_needs=("object", "columns"),
+        table_takes=(
+            "list_at", "count_at", "each", "paging", "page_size", "parameters", "asked_by",
+            "time_zone",
+        ),
+    ),
+    "jushuitan": Connector(
+        tables=("erp_orders", "erp_order_lines", "erp_receipts", "erp_shipments", "erp_refunds"),
+        connection_needs=("app_key", "app_secret_env"),
+        connection_takes=("access_token_env", "base_url"),
+        table_needs=("columns",),
+        table_takes=("parameters",),
+    ),
+    "wangdian": Connector(
+        tables=("erp_orders", "erp_order_lines", "erp_shipments", "erp_refunds"),
+        connection_needs=("sid", "app_key", "app_secret_env"),
+        connection_takes=("base_url",),
+        table_needs=("columns",),
+        table_takes=("parameters",),
     ),
     "wechat_callbacks": Connector(
         tables=("message_results", "callback_events", "messages"),

@@ -18,7 +18,10 @@ from pipeline.sources.joined import JoinedSource
 # Imported when a table is opened, so that nobody pays for a connector that the company lacks.
 CONNECTORS = {
     "files": "pipeline.sources.files:FileSource",
+    "jushuitan": "pipeline.sources.jushuitan.source:JushuitanRecords",
+    "rest": "pipeline.sources.rest.source:RestRecords",
     "sql": "pipeline.sources.sql:SqlSource",
+    "wangdian": "pipeline.sources.wangdian.source:WangdianRecords",
     "wechat_callbacks": "pipeline.sources.wechat.callbacks:Callbacks",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",
     "wechat_official_account": "pipeline.sources.wechat.official_account:OfficialAccountFigures",
