@@ -1,6 +1,7 @@
 """A JSON API in all the ways in which they page, let in and date, as a transport."""
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,11 +28,19 @@ class RestHost:
             return httpx.Response(
                 401, json={"detail": f"no {request.headers.get('Authorization')}"}
             )
+        own = re.fullmatch(r"/api/stages/([^/]+)/deals", request.url.path)
+        if own is not None:
+            of_stage = [record for record in self.records if record["stage"] == own[1]]
+            return httpx.Response(200, json=of_stage)
         answer = getattr(self, f"_{request.url.path.removeprefix('/api/').strip('/')}", None)
         if answer is None:
             return httpx.Response(404, json={"detail": "Not found."})
         response: httpx.Response = answer(request, dict(request.url.params))
         return response
+
+    def _stages(self, request: httpx.Request, asked: dict[str, str]) -> httpx.Response:
+        stages = [{"name": name, "area": "北"} for name in {of["stage"]: 0 for of in self.records}]
+        return httpx.Response(200, json={"data": stages, "count": len(stages)})
 
     def _bare(self, request: httpx.Request, asked: dict[str, str]) -> httpx.Response:
         return httpx.Response(200, json=self._found(asked))

@@ -248,6 +248,28 @@ def test_nested_lists_unfold(tmp_path: Path, clock: TurningClock) -> None:
     assert numbers(source.extract(DAYS[:1])) == [["a", "b"]]
 
 
+OF_STAGES = "parent: {object: stages, list_at: data, count_at: count}"
+
+
+def test_lists_of_the_records_of_another_list_are_read_with_what_stands_above_them(
+    tmp_path: Path, host: RestHost, clock: TurningClock
+) -> None:
+    host.records[4] |= {"stage": "WON"}
+    columns = COLUMNS + "      business_line: parent.area\n"
+    source = open_list(tmp_path, host, clock, "stages/{name}/deals", OF_STAGES, columns=columns)
+    extracts = list(source.extract(DAYS))
+    assert [sorted(of_day) for of_day in numbers(iter(extracts))] == OF_DAYS
+    assert set(extracts[1].rows.column("business_line").to_pylist()) == {"北"}
+    assert len(host.requests) == 3
+
+
+def test_a_field_that_the_records_above_lack_is_told(
+    tmp_path: Path, host: RestHost, clock: TurningClock
+) -> None:
+    with pytest.raises(PermanentSourceError, match=r"a record of the list above without key"):
+        open_list(tmp_path, host, clock, "stages/{key}/deals", OF_STAGES).probe()
+
+
 @pytest.mark.parametrize(
     ("path", "more"),
     [

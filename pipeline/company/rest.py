@@ -33,6 +33,23 @@ _PAGING_TAKES: dict[str, tuple[str, ...]] = {
 }
 
 
+def _require(
+    written: Settings,
+    kind: str,
+    needs: dict[str, tuple[str, ...]],
+    takes: dict[str, tuple[str, ...]],
+) -> None:
+    """Raise ValueError where a key is missing that this kind needs, or there that it ignores."""
+    needed, known = needs[kind], {"kind", *needs[kind], *takes.get(kind, ())}
+    missing = [name for name in needed if getattr(written, name) is None]
+    if missing:
+        raise ValueError(f"kind '{kind}' needs {', '.join(missing)}")
+    ignored = sorted(written.model_fields_set - known)
+    if ignored:
+        allowed = ", ".join(sorted(known))
+        raise ValueError(f"kind '{kind}' does not read {', '.join(ignored)}, allowed: {allowed}")
+
+
 class Auth(Settings):
     """How the API knows who asks. The secret is the name of an environment variable.
 
@@ -112,18 +129,26 @@ class AskedTimes(Settings):
         return self
 
 
-def _require(
-    written: Settings,
-    kind: str,
-    needs: dict[str, tuple[str, ...]],
-    takes: dict[str, tuple[str, ...]],
-) -> None:
-    """Raise ValueError where a key is missing that this kind needs, or there that it ignores."""
-    needed, known = needs[kind], {"kind", *needs[kind], *takes.get(kind, ())}
-    missing = [name for name in needed if getattr(written, name) is None]
-    if missing:
-        raise ValueError(f"kind '{kind}' needs {', '.join(missing)}")
-    ignored = sorted(written.model_fields_set - known)
-    if ignored:
-        allowed = ", ".join(sorted(known))
-        raise ValueError(f"kind '{kind}' does not read {', '.join(ignored)}, allowed: {allowed}")
+class ParentList(Settings):
+    """The list whose records each have a list of their own: its path names their fields in
+    braces, as in `invoices/{id}/payments/`. They stand in the records under `parent`."""
+
+    object: str
+    list_at: str | None = None
+    count_at: str | None = None
+    paging: Paging = Paging()
+    page_size: int | None = Field(default=None, ge=1)
+    parameters: dict[str, str | int | bool] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ParentList":
+        check_list(self.object, self.page_size, self.paging)
+        return self
+
+
+def check_list(path: str | None, page_size: int | None, paging: Paging) -> None:
+    """Raise ValueError where a list is described by halves, or lies at another host."""
+    if "://" in (path or ""):
+        raise ValueError("`object` with a host, allowed: a path below base_url")
+    if (page_size is None) != (paging.size_parameter is None):
+        raise ValueError("allowed: both page_size and paging.size_parameter, or neither")

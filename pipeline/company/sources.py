@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.company.mistakes import Document, Settings, suggest
-from pipeline.company.rest import AskedTimes, Auth, Paging
+from pipeline.company.rest import AskedTimes, Auth, Paging, ParentList, check_list
 from pipeline.landed import TABLES, LandedTable
 
 # DuckDB's regular expressions lack these.
@@ -147,6 +147,7 @@ class TableSource(Settings):
     count_at: str | None = None
     paging: Paging = Paging()
     asked_by: AskedTimes = AskedTimes()
+    parent: ParentList | None = None
 
     @property
     def connection(self) -> str:
@@ -160,12 +161,8 @@ class TableSource(Settings):
 
     @model_validator(mode="after")
     def _check_rest(self) -> "TableSource":
-        if self.connector != "rest":
-            return self
-        if "://" in (self.object or ""):
-            raise ValueError("`object` with a host, allowed: a path below base_url")
-        if (self.page_size is None) != (self.paging.size_parameter is None):
-            raise ValueError("allowed: both page_size and paging.size_parameter, or neither")
+        if self.connector == "rest":
+            check_list(self.object, self.page_size, self.paging)
         return self
 
     @model_validator(mode="before")
@@ -227,7 +224,7 @@ CONNECTORS: dict[str, Connector] = {
         table_needs=("object", "columns"),
         table_takes=(
             "list_at", "count_at", "each", "paging", "page_size", "parameters", "asked_by",
-            "time_zone",
+            "parent", "time_zone",
         ),
     ),
     "jushuitan": Connector(
