@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Servers that several test modules share.
+pytest_plugins = ["tests.servers"]
+
 GUARD = Path(__file__).parent / "guard"
 
 
