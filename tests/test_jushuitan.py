@@ -18,6 +18,7 @@ from pipeline.errors import (
 )
 from pipeline.landed import TABLES
 from pipeline.landing import Extract, Landing, day_start
+from pipeline.sources import open_source
 from pipeline.sources.jushuitan.api import sign
 from pipeline.sources.jushuitan.payments import allocate
 from pipeline.sources.jushuitan.source import JushuitanRecords
@@ -239,18 +240,23 @@ def test_lines_shipments_and_refunds_land_from_their_lists(
         table: list(open_table(tmp_path, host, clock, table).extract(DAYS))
         for table in ("erp_order_lines", "erp_shipments", "erp_refunds")
     }
-    assert column(read["erp_order_lines"][0], "amount_fen") == [10, 19980]
-    assert column(read["erp_order_lines"][0], "line_no") == ["1", "2"]
+    assert column(read["erp_order_lines"][1], "amount_fen") == [10, 19980]
+    assert column(read["erp_order_lines"][1], "line_no") == ["1", "2"]
     assert column(read["erp_shipments"][1], "state") == ["shipped"]
     assert column(read["erp_refunds"][2], "amount_fen") == [9995]
 
 
-def test_lines_are_only_read_for_the_day_that_holds_them_all(
+def test_lines_land_on_the_day_of_their_order_so_that_no_change_has_the_past_read_again(
     tmp_path: Path, host: JushuitanHost, clock: TurningClock
 ) -> None:
-    (extract,) = open_table(tmp_path, host, clock, "erp_order_lines").extract([DAYS[1]])
-    assert extract.rows.num_rows == 0
-    assert host.calls == []
+    host.lists[ORDERS] = [order(1, "2026-10-02 10:00:00", "2026-10-03 10:00:00")]
+    source = open_table(tmp_path, host, clock, "erp_order_lines")
+    extracts = list(source.extract(DAYS[1:]))
+    assert [extract.rows.num_rows for extract in extracts] == [1, 0]
+    assert set(extracts[0].rows.column_names) <= {*source.table.schema.names, "_place"}
+    assert min(biz["modified_begin"] for _, biz in host.calls) == "2026-10-01 23:50:00"
+    since = day_start(DAYS[2])
+    assert source.changed_days(since, dict.fromkeys(DAYS, "")) == {DAYS[1]}
 
 
 def test_each_payment_lands_once_and_refunds_among_them_do_not(
@@ -388,3 +394,9 @@ def test_a_reply_that_is_none_of_the_platforms_is_told_apart(
 
     with pytest.raises(BrokenContentError, match=r"does 聚水潭 answer there"):
         open_table(tmp_path, answer, clock).probe()  # type: ignore[arg-type]
+
+
+def test_every_table_of_the_page_opens_by_the_connectors_name(tmp_path: Path) -> None:
+    company = write_company(tmp_path / "company", example("jushuitan"), secrets={})
+    for table in company.sources.tables:
+        assert isinstance(open_source(table, company), JushuitanRecords)

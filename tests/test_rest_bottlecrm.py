@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import PermanentSourceError, TransientSourceError
 from pipeline.landed import TABLES
 from pipeline.landing import SHANGHAI, Landing
+from pipeline.sources import open_source
 from pipeline.sources.rest.source import RestRecords
 from pipeline.sources.wire import Wire
 from tests.bottlecrm import HOME, VERSION, BottleCrm, running_bottlecrm
@@ -161,3 +162,9 @@ def test_a_wrong_key_is_told_without_it(tmp_path: Path, crm: BottleCrm) -> None:
 
 def test_the_probe_tells_what_it_found(tmp_path: Path, crm: BottleCrm) -> None:
     assert "50 records on the first page" in open_table(tmp_path, crm, "erp_orders").probe()
+
+
+def test_every_table_of_the_page_opens_by_the_connectors_name(tmp_path: Path) -> None:
+    company = write_company(tmp_path / "company", example("rest"), secrets={})
+    for table in company.sources.tables:
+        assert isinstance(open_source(table, company), RestRecords)

@@ -15,6 +15,7 @@ from pipeline.errors import (
 )
 from pipeline.landed import TABLES
 from pipeline.landing import Extract, Landing
+from pipeline.sources import open_source
 from pipeline.sources.wangdian.api import sign
 from pipeline.sources.wangdian.source import WangdianRecords
 from pipeline.sources.wire import Wire
@@ -296,3 +297,9 @@ def test_a_day_that_is_not_over_is_complete_to_ten_minutes_ago(
     clock.at = began = NOW - timedelta(hours=3)
     _, second = open_table(tmp_path, host, clock).extract(DAYS)
     assert second.complete_until == began - timedelta(minutes=10)
+
+
+def test_every_table_of_the_page_opens_by_the_connectors_name(tmp_path: Path) -> None:
+    company = write_company(tmp_path / "company", example("wangdian"), secrets={})
+    for table in company.sources.tables:
+        assert isinstance(open_source(table, company), WangdianRecords)

@@ -75,6 +75,7 @@ class RecordSource(ABC):
         wire: Wire | None = None,
     ) -> None:
         self.table = table
+        self._mapped_as = table
         self._settings = settings
         self._connection = connection
         self._company = company
@@ -212,7 +213,7 @@ class RecordSource(ABC):
         mapping = self._settings.columns
         return tuple(
             field
-            for name in self.table.day_of
+            for name in self._mapped_as.day_of
             for field in (mapping[name].fields if name in mapping else ())
         )
 
@@ -261,7 +262,7 @@ class RecordSource(ABC):
     def _map(self, rows: pa.Table) -> Mapped:
         return map_rows(
             rows,
-            self.table,
+            self._mapped_as,
             self._settings.columns,
             time_zone=self._settings.time_zone,
             first_day=self._company.first_day,

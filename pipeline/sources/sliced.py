@@ -7,11 +7,15 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+import pyarrow as pa
+
+from pipeline.company import ColumnSource, Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, TransientSourceError
+from pipeline.landed import Column, LandedTable
 from pipeline.landing import day_start
 from pipeline.sources.mapping import Mapped
 from pipeline.sources.records import (
@@ -25,6 +29,7 @@ from pipeline.sources.records import (
 )
 from pipeline.sources.slices import Window, windows
 from pipeline.sources.unseen import tell_unseen
+from pipeline.sources.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +43,7 @@ TRIES_OF_A_WINDOW = 3
 # To look at records, so many of the latest windows are enough.
 LOOKED_AT_WINDOWS = 24
 LOOKED_AT_LONGEST = timedelta(days=1)
+_DAY = "record_at"
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,32 @@ class SlicedSource(RecordSource):
     """
 
     can_ask_by_day = False
+    day_fields: ClassVar[Mapping[str, str]] = {}
+    """Of tables without a day of their own, the field of the record that gives them one: on one day
+    alone, every change would have all of the past read again."""
+
+    def __init__(
+        self,
+        table: LandedTable,
+        settings: TableSource,
+        connection: Connection,
+        company: Company,
+        *,
+        wire: Wire | None = None,
+    ) -> None:
+        day_field = self.day_fields.get(table.name)
+        if day_field is not None:
+            by_day = {_DAY: ColumnSource.model_validate(day_field)}
+            settings = settings.model_copy(update={"columns": settings.columns | by_day})
+        mapped_as = _with_day(table) if day_field else table
+        super().__init__(mapped_as, settings, connection, company, wire=wire)
+        self.table = table
+
+    def _map(self, rows: pa.Table) -> Mapped:
+        mapped = super()._map(rows)
+        if self._mapped_as is self.table:
+            return mapped
+        return replace(mapped, rows=mapped.rows.drop_columns([_DAY]))
 
     @property
     @abstractmethod
@@ -165,6 +197,11 @@ class SlicedSource(RecordSource):
             f" {len(records)}",
             next_step="run again when less is written to it; if it repeats, ask its support",
         )
+
+
+def _with_day(table: LandedTable) -> LandedTable:
+    """The table with the instant of its records, which gives its rows their day and lands not."""
+    return replace(table, columns=(*table.columns, Column(_DAY, "instant")), day_of=(_DAY,))
 
 
 def local_text(instant: datetime, zone: Any) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError
@@ -45,6 +45,7 @@ class JushuitanRecords(SlicedSource):
     """One landed table as the list of 聚水潭 that holds it, by time of change."""
 
     connector = "jushuitan"
+    day_fields: ClassVar[Mapping[str, str]] = {"erp_order_lines": "order_date"}
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
 """Orders, lines, shipments and refunds of 旺店通 企业版 as landed tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.company import Company, Connection, TableSource
 from pipeline.landed import LandedTable
@@ -64,6 +64,7 @@ class WangdianRecords(SlicedSource):
     """One landed table as the lists of 旺店通 that hold it, by time of change."""
 
     connector = "wangdian"
+    day_fields: ClassVar[Mapping[str, str]] = {"erp_order_lines": "trade_time"}
 
     def __init__(
         self,
