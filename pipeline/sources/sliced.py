@@ -151,11 +151,14 @@ class SlicedSource(RecordSource):
     def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
         """All records in one page: only the last of a record's versions is handed on."""
         newest: dict[str, dict[str, Any]] = {}
+        # What is read later: a year of whole orders would not fit into memory, and the names and
+        # addresses in them need go no further.
+        kept = {*asked.fields, *(name.split(".")[0] for name in asked.fields), *self._kept}
         with self._line() as ask:
             for window in self._windows(asked):
                 for listed in self._lists:
                     for key, record in self._read_window(ask, listed, window).items():
-                        newest[key] = _only(asked.fields, record, self._kept)
+                        newest[key] = {name: of for name, of in record.items() if name in kept}
                 logger.info(
                     "%s: read the changes of %s to %s UTC, %d records so far",
                     self._what, f"{window.since:%F %T}", f"{window.until:%F %T}", len(newest),
@@ -234,13 +237,6 @@ def _take(page: Page, listed: ChangeList, records: dict[str, Record]) -> None:
     for record in page.records:
         # Without its key a record stands for itself, and is refused where rows are made of it.
         records[text_at(record, listed.key) or str(as_text(record))] = record
-
-
-def _only(fields: Sequence[str], record: Record, kept: Sequence[str]) -> dict[str, Any]:
-    """What of a record is read later: a year of whole orders would not fit into memory, and the
-    names and addresses in them need go no further."""
-    heads = {*fields, *(name.split(".")[0] for name in fields), *kept}
-    return {name: record[name] for name in heads if name in record}
 
 
 def _told(window: Window) -> str:
