@@ -74,7 +74,7 @@ def order(number: int, ordered: str, modified: str | None = None, **changed: Any
         "order_date": ordered, "created": ordered, "modified": modified or ordered,
         "pay_amount": 199.9, "paid_amount": 199.9, "freight": "0.00", "free_amount": "",
         "outer_pay_id": f"4{number:027}", "receiver_mobile": "13800138000",
-        "receiver_name": "子内", "receiver_address": "燕郊9号楼", "creator_name": "开放平台",
+        "receiver_name": "子内", "receiver_address": "燕郊9号楼", "order_from": "open",
         "items": [{"oi_id": 1, "sku_id": "SKU1", "qty": 1, "amount": "199.90"}],
         "pays": [payment(f"P{number}", 199.9, pay_date=ordered, o_id=number)],
     } | changed  # fmt: skip
@@ -210,6 +210,17 @@ def test_names_addresses_and_phones_do_not_land(
     for secret in ("子内", "燕郊", "yike@163.com"):
         assert secret not in written
     assert "13800138000" not in batch.path.read_bytes().decode("latin-1") + repr(first.rejected)
+
+
+@pytest.mark.parametrize(
+    ("told", "via"), [("open", "interface"), ("ERP", "ui"), ("IMPORT", "import"), ("WAP,WAP", None)]
+)
+def test_the_way_in_is_told_where_the_source_of_an_order_tells_it(
+    tmp_path: Path, host: JushuitanHost, clock: TurningClock, told: str, via: str | None
+) -> None:
+    host.lists[ORDERS] = [order(1, "2026-10-01 10:00:00", order_from=told)]
+    first, *_ = open_table(tmp_path, host, clock).extract(DAYS)
+    assert column(first, "created_via") == [via]
 
 
 def test_a_state_that_is_not_listed_is_set_aside_with_its_word(

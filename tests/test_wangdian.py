@@ -283,6 +283,19 @@ def test_what_it_answers_decides_whether_to_ask_again(
         open_table(tmp_path, answer, clock).probe()
 
 
+def test_a_host_that_goes_after_some_windows_lands_nothing(
+    tmp_path: Path, host: WangdianHost, clock: TurningClock
+) -> None:
+    host.lists[TRADES] = [trade(1, "2026-10-01 01:00:00")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return host(request) if len(host.calls) < 20 else httpx.Response(502, text="bad gateway")
+
+    extracts = open_table(tmp_path, answer, clock).extract(DAYS)
+    with pytest.raises(TransientSourceError, match=r"trade_query.php at .*: HTTP 502"):
+        next(extracts)
+
+
 def test_fixed_parameters_go_along(tmp_path: Path, host: WangdianHost, clock: TurningClock) -> None:
     sources = example("wangdian").replace(
         "  erp_orders:\n", "  erp_orders:\n    parameters: {shop_nos: '001,002'}\n"
