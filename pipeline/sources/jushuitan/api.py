@@ -15,6 +15,7 @@ from pipeline.errors import BrokenContentError
 from pipeline.sources.jushuitan.codes import SUCCESS, TokenRefusedError, refusal
 from pipeline.sources.jushuitan.token import AccessToken
 from pipeline.sources.replies import exchange
+from pipeline.sources.shared_pace import SharedPace
 from pipeline.sources.wire import Wire
 
 BASE_URL = "https://openapi.jushuitan.com"
@@ -47,6 +48,8 @@ class JushuitanApi:
         self._connection = connection
         self._company = company
         self._wire = wire
+        folder = company.data / "pace"
+        self._pace = SharedPace(f"jushuitan-{self.app_key}", CALLS_PER_SECOND, folder, wire)
         self._token = AccessToken(
             app_key=self.app_key,
             base_url=self.base_url,
@@ -124,7 +127,7 @@ class JushuitanApi:
         hidden = (app_secret, *conceal)
 
         def attempt() -> dict[str, Any]:
-            self._wire.pace(f"jushuitan {self.app_key}", CALLS_PER_SECOND)
+            self._pace.wait()
             parameters = fill() | {
                 "app_key": self.app_key,
                 "timestamp": str(int(self._wire.now().timestamp())),

@@ -17,6 +17,7 @@ from pipeline.errors import (
 )
 from pipeline.sources.mapping import mask_phones
 from pipeline.sources.replies import exchange
+from pipeline.sources.shared_pace import SharedPace
 from pipeline.sources.wire import QuotaOfMinuteError, Wire
 
 BASE_URL = "https://api.wangdian.cn/openapi2"
@@ -59,6 +60,8 @@ class WangdianApi:
         self._connection = connection
         self._company = company
         self._wire = wire
+        folder = company.data / "pace"
+        self._pace = SharedPace(f"wangdian-{connection.sid}", CALLS_PER_SECOND, folder, wire)
 
     @contextmanager
     def open(self) -> Iterator[Post]:
@@ -73,7 +76,7 @@ class WangdianApi:
         sid, app_key = self._connection.sid or "", self._connection.app_key or ""
 
         def attempt() -> dict[str, Any]:
-            self._wire.pace(f"wangdian {sid}", CALLS_PER_SECOND)
+            self._pace.wait()
             # Signed anew at each try: a timestamp is good for five minutes.
             known = {
                 **parameters,
