@@ -350,6 +350,16 @@ def test_a_permission_that_lacks_is_told_with_what_to_do(
         open_table(tmp_path, host, clock, "erp_refunds").probe()
 
 
+def test_fixed_parameters_go_along_as_they_are_written(
+    tmp_path: Path, host: JushuitanHost, clock: TurningClock
+) -> None:
+    sources = example("jushuitan").replace(
+        "  erp_orders:\n", "  erp_orders:\n    parameters: {shop_id: 10116896, page_size: 1}\n"
+    )
+    open_table(tmp_path, host, clock, sources=sources).probe()
+    assert {(biz["shop_id"], biz["page_size"]) for _, biz in host.calls} == {(10116896, 50)}
+
+
 def test_calls_keep_to_the_rate(tmp_path: Path, host: JushuitanHost, clock: TurningClock) -> None:
     clock.at = datetime(2029, 1, 1, tzinfo=UTC)
     list(open_table(tmp_path, host, clock).extract(DAYS))

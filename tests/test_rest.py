@@ -408,6 +408,12 @@ def _read(text: str, kind: str, zone: str) -> datetime:
         ("paging: none", "paging: {kind: pages}", r"sources.yml:11: .*did you mean 'page'"),
         ("paging: none", "page_size: 50", r"both page_size and paging.size_parameter"),
         ("paging: none", "asked_by: {day: created}", r"sources.yml:11: .*`day` without `until`"),
+        ("paging: none", "parent: {list_at: data}", r"sources.yml:11: .*parent.object: missing"),
+        (
+            "paging: none",
+            "parent: {object: a, page_size: 5}",
+            r"sources.yml:11: .*parent: .*both page_size and paging.size_parameter",
+        ),
         ("paging: none", "pagging: none", r"sources.yml:11: .*did you mean 'paging'"),
         ("object: bare", "object: https://evil.example/x", r"a path below base_url"),
         ("object: bare", "page_size: 3", r"missing object, which connector 'rest' needs|both"),
