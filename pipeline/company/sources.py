@@ -13,11 +13,14 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.company.mistakes import Document, Settings, suggest
+from pipeline.company.rest import AskedTimes, Auth, Paging, ParentList, check_list
 from pipeline.landed import TABLES, LandedTable
 
 WECHAT_URL = "https://api.weixin.qq.com"
 PAY_URL = "https://api.mch.weixin.qq.com"
 WECOM_URL = "https://qyapi.weixin.qq.com"
+JUSHUITAN_URL = "https://openapi.jushuitan.com"
+WANGDIAN_URL = "https://api.wangdian.cn/openapi2"
 # DuckDB's regular expressions lack these.
 _ONLY_IN_PYTHON = re.compile(r"\(\?(=|!|<=|<!|P=)|\\[1-9]")
 MONEY_UNITS = ("yuan", "fen")
@@ -51,6 +54,11 @@ class Connection(Settings):
     company_ids: tuple[int, ...] = ()
     language: str | None = None
     organization: str | None = None
+    app_key: str | None = None
+    access_token_env: str | None = None
+    sid: str | None = None
+    auth: Auth = Auth()
+    headers: dict[str, str] = Field(default_factory=dict)
 
 
 class Candidate(Settings):
@@ -163,6 +171,12 @@ class TableSource(Settings):
     trailing_days: int = Field(default=0, ge=0)
     bill_type: Literal["ALL", "SUCCESS", "REFUND"] = "ALL"
     account_type: Literal["BASIC", "OPERATION", "FEES"] = "BASIC"
+    parameters: dict[str, str | int | bool] = Field(default_factory=dict)
+    list_at: str | None = None
+    count_at: str | None = None
+    paging: Paging = Paging()
+    asked_by: AskedTimes = AskedTimes()
+    parent: ParentList | None = None
 
     @property
     def connection(self) -> str:
@@ -178,6 +192,12 @@ class TableSource(Settings):
     @classmethod
     def _read_one_name(cls, written: Any) -> Any:
         return (written,) if isinstance(written, str) else written or ()
+
+    @model_validator(mode="after")
+    def _check_rest(self) -> "TableSource":
+        if self.connector == "rest":
+            check_list(self.object, self.page_size, self.paging)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -266,6 +286,32 @@ CONNECTORS: dict[str, Connector] = {
         connection_takes=("user", "protocol", "company_ids", "language"),
         table_needs=("object", "columns"),
         table_takes=("where", "page_size", "changed_column"),
+    ),
+    "rest": Connector(
+        tables=EVERY_TABLE,
+        connection_needs=("base_url",),
+        connection_takes=("auth", "headers"),
+        table_needs=("object", "columns"),
+        table_takes=(
+            "list_at", "count_at", "each", "paging", "page_size", "parameters", "asked_by",
+            "parent", "time_zone",
+        ),
+    ),
+    "jushuitan": Connector(
+        tables=("erp_orders", "erp_order_lines", "erp_receipts", "erp_shipments", "erp_refunds"),
+        connection_needs=("app_key", "app_secret_env"),
+        connection_takes=("access_token_env", "base_url"),
+        default_url=JUSHUITAN_URL,
+        table_needs=("columns",),
+        table_takes=("parameters",),
+    ),
+    "wangdian": Connector(
+        tables=("erp_orders", "erp_order_lines", "erp_shipments", "erp_refunds"),
+        connection_needs=("sid", "app_key", "app_secret_env"),
+        connection_takes=("base_url",),
+        default_url=WANGDIAN_URL,
+        table_needs=("columns",),
+        table_takes=("parameters",),
     ),
     "wechat_callbacks": Connector(
         tables=("message_results", "callback_events", "messages"),

@@ -65,7 +65,7 @@ class RecordSource(ABC):
 
     connector: ClassVar[str]
     ready_at = time(0)
-    can_ask_by_day: ClassVar[bool] = True
+    can_ask_by_day = True
     """Without it the system only tells what has changed since, and days are picked out of that."""
     can_count_by_day: ClassVar[bool] = False
     """`_count` answers for one day at little cost."""
@@ -80,6 +80,7 @@ class RecordSource(ABC):
         wire: Wire | None = None,
     ) -> None:
         self.table = table
+        self._mapped_as = table
         self._settings = settings
         self._connection = connection
         self._company = company
@@ -102,6 +103,11 @@ class RecordSource(ABC):
     def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
         """The records asked for, page by page; one may come twice. Raises as `extract` does."""
 
+    @property
+    def _tells_changes(self) -> bool:
+        """Whether the system can be asked for what has changed."""
+        return self._settings.changed_column is not None or not self.can_ask_by_day
+
     def _count(self, asked: Asked) -> int | None:
         """How many records the system says there are; None where it cannot tell."""
         del asked
@@ -112,8 +118,8 @@ class RecordSource(ABC):
         comes, so that an error lands no half of it. Raises subclasses of SourceError."""
         self._require_fields()
         now = self._wire.now()
-        for span in adjoining(sorted(set(days)), LONGEST_SPAN_DAYS):
-            mapped = self._map(self._read(self._asked(span)))
+        for span in self._spans(sorted(set(days))):
+            mapped = self._map(self._read_days(span))
             for day, rows, rejected in split_days(mapped, span):
                 yield Extract(
                     day=day,
@@ -129,7 +135,7 @@ class RecordSource(ABC):
         """
         if since is None:
             return set(known)
-        if self._settings.changed_column is None and self.can_ask_by_day:
+        if not self._tells_changes:
             return set()
         asked = self._with_fields(since=since - COMMIT_OVERLAP, is_by_change=True)
         mapped = self._map(self._read(asked))
@@ -169,6 +175,19 @@ class RecordSource(ABC):
     def last_day(self) -> date:
         """The latest finished day, Asia/Shanghai: the system's records have no delay."""
         return last_ready_day(self._company, self._wire.now() - COMMIT_OVERLAP, time(0))
+
+    def _spans(self, days: list[date]) -> Iterator[list[date]]:
+        """The days that are read at once. A system that only tells changes gives those of all days
+        since the first one anyhow."""
+        if self.can_ask_by_day:
+            return adjoining(days, LONGEST_SPAN_DAYS)
+        return iter([days] if days else [])
+
+    def _read_days(self, days: Sequence[date]) -> pa.Table:
+        """The records of these days. Those of a table without days all stand on the first."""
+        if self._dated_by or self._company.first_day in days:
+            return self._read(self._asked(days))
+        return to_rows((), self._columns.names, each=None, place=self._place)
 
     def _asked(self, days: Sequence[date]) -> Asked:
         """What must be asked for so that adjoining days come whole."""
@@ -214,7 +233,7 @@ class RecordSource(ABC):
         mapping = self._settings.columns
         return tuple(
             field
-            for name in self.table.day_of
+            for name in self._mapped_as.day_of
             for field in (mapping[name].fields if name in mapping else ())
         )
 
@@ -271,7 +290,7 @@ class RecordSource(ABC):
     def _map(self, rows: pa.Table) -> Mapped:
         return map_rows(
             rows,
-            self.table,
+            self._mapped_as,
             self._settings.columns,
             time_zone=self._settings.time_zone,
             first_day=self._company.first_day,
