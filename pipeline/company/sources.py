@@ -41,6 +41,9 @@ class Connection(Settings):
     corp_secret_env: str | None = None
     callback_token_env: str | None = None
     callback_key_env: str | None = None
+    database: str | None = None
+    user: str | None = None
+    password_env: str | None = None
 
 
 class Candidate(Settings):
@@ -198,6 +201,15 @@ CONNECTORS: dict[str, Connector] = {
         connection_needs=("url|url_env",),
         table_needs=("table|query",),
         table_takes=("changed_column", "time_zone", "columns"),
+    ),
+    "tryton": Connector(
+        tables=(
+            "erp_orders", "erp_order_lines", "erp_receipts", "erp_shipments", "erp_refunds",
+            "crm_contacts", "crm_opportunities",
+        ),
+        connection_needs=("base_url", "database", "user", "password_env"),
+        table_needs=("columns",),
+        table_takes=("object", "where", "page_size", "time_zone"),
     ),
     "wechat_callbacks": Connector(
         tables=("message_results", "callback_events", "messages"),

@@ -19,6 +19,7 @@ from pipeline.sources.joined import JoinedSource
 CONNECTORS = {
     "files": "pipeline.sources.files:FileSource",
     "sql": "pipeline.sources.sql:SqlSource",
+    "tryton": "pipeline.sources.tryton.source:TrytonSource",
     "wechat_callbacks": "pipeline.sources.wechat.callbacks:Callbacks",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",
     "wechat_official_account": "pipeline.sources.wechat.official_account:OfficialAccountFigures",
