@@ -126,7 +126,7 @@ def test_every_order_lands_on_its_day_in_its_state_with_its_tax(
         if number is not None
     }
     assert told == {
-        "O1001": (1, "done", 23313),
+        "O1001": (1, "fulfilling", 23313),
         "O1002": (1, "fulfilling", 3333),
         "O1003": (1, "fulfilling", 33303),
         "O1004": (2, "fulfilling", 29154),
@@ -287,4 +287,4 @@ def test_a_server_that_stops_half_way_lands_nothing(fresh: Tryton, tmp_path: Pat
 
 def test_the_probe_says_what_it_found(tryton: Tryton, tmp_path: Path) -> None:
     told = by_rpc(tryton, "erp_orders", tmp_path).probe()
-    assert told.startswith(f"sale.sale at {tryton.url}/{DATABASE}: 10 fields read")
+    assert told.startswith(f"sale.sale at {tryton.url}/{DATABASE}: 11 fields read")

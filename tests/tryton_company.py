@@ -143,7 +143,7 @@ class Tryton:
     def go_on(self) -> None:
         """Let the company do one more day's work, as its clients do: through the server."""
         host = self.url.removeprefix("http://")
-        address = f"http://admin:{ADMIN_PASSWORD}@{host}/{DATABASE}/"
+        address = f"http://admin:{ADMIN_PASSWORD}@{host}/{DATABASE}/rpc/"
         run([tryton_python(), SCRIPTS / "documents.py", address])
 
     def stop(self) -> None:

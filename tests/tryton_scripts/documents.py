@@ -26,7 +26,6 @@ def sell(reference: str, party: str, items: dict[str, float], on: int) -> Any:
     """A draft sale."""
     sale = Model.get("sale.sale")(reference=reference, sale_date=day(on))
     sale.party = find("party.party", code=party)
-    (sale.payment_term,) = Model.get("account.invoice.payment_term").find([])
     sale.invoice_method = sale.shipment_method = "order"
     for code, quantity in items.items():
         line = sale.lines.new()
@@ -78,7 +77,7 @@ def pay_by_wizard(invoice: Any, amount: str, on: int, description: str) -> None:
     wizard.form.description = description
     wizard.form.payment_method = find("account.invoice.payment.method", name="Cash")
     wizard.execute("choice")
-    if wizard.state == "ask":
+    if wizard.form_state == "ask":
         wizard.form.type = "partial"
         wizard.execute("pay")
 
@@ -152,6 +151,7 @@ def start_talking(description: str, party: str, state: str) -> None:
     opportunity = Model.get("sale.opportunity")(description=description)
     opportunity.party = find("party.party", code=party)
     opportunity.amount = Decimal("1000.50")
+    (opportunity.employee,) = Model.get("company.employee").find([])
     opportunity.save()
     if state != "lead":
         opportunity.click("opportunity")

@@ -16,7 +16,6 @@ from trytond.modules.account.tests.tools import (
     get_accounts,
 )
 from trytond.modules.account_invoice.tests.tools import (
-    create_payment_term,
     set_fiscalyear_invoice_sequences,
 )
 from trytond.modules.company.tests.tools import create_company, get_company
@@ -39,8 +38,6 @@ def prepare() -> None:
     set_fiscalyear_invoice_sequences(year)
     year.save()
     year.click("create_period")
-    term = create_payment_term()
-    term.save()
     make_journals(company)
     make_products(company)
     for code, mobile in PARTIES.items():
@@ -79,14 +76,14 @@ def make_products(company: object) -> None:
         template.salable = True
         template.list_price = Decimal(price)
         template.account_category = taxed if code == "BAG" else plain
-        template.products[0].code = code
+        template.code = code
         template.save()
 
 
 def make_party(code: str, mobile: str | None, *, is_grouped: bool) -> None:
     party = Model.get("party.party")(name=f"Customer {code}")
     party.code = code
-    party.addresses.new(name="Home", city="Hangzhou")
+    party.addresses.new(city="Hangzhou")
     if mobile:
         party.contact_mechanisms.new(type="mobile", value=mobile)
     if is_grouped:
@@ -96,6 +93,9 @@ def make_party(code: str, mobile: str | None, *, is_grouped: bool) -> None:
 
 
 def make_users(company: object) -> None:
+    seller = Model.get("party.party")(name="Seller")
+    seller.save()
+    Model.get("company.employee")(party=seller, company=company).save()
     groups_model = Model.get("res.group")
     everything = groups_model.find([])
     for login, groups in (("bridge", everything), ("clerk", everything), ("nobody", [])):

@@ -69,12 +69,17 @@ class TrytonSource(RecordSource):
     def _field_names(self) -> Sequence[str]:
         with self._server.open() as line:
             names = [name for model in self._models for name in self._objects.fields(line, model)]
-        return [*names, RECORD, *(SPLIT_FIELDS if self._documents else ())]
+        return [*names, *self._own_names]
+
+    @property
+    def _own_names(self) -> tuple[str, ...]:
+        """What records bear here without being fields of Tryton."""
+        return (RECORD, *SPLIT_FIELDS) if self._documents else (RECORD,)
 
     def _require_fields(self) -> None:
         super()._require_fields()
         with self._server.open() as line:
-            for path in self._columns.names:
+            for path in set(self._columns.names) - set(self._own_names):
                 homes = self._homes(path)
                 if not any(self._objects.field(line, *home) for home in homes):
                     near = self._objects.near(line, *homes[-1])
