@@ -217,7 +217,8 @@ def _prepare(python: Path, books: Books) -> None:
         ],
         TRYTONPASSFILE=str(password),
     )  # fmt: skip
-    run([python, SCRIPTS / "prepare.py", books.address, configuration])
+    program = [python, SCRIPTS / "prepare.py", books.address, configuration]
+    run(program, TRYTOND_CONFIG=str(configuration))  # it decides on the kind of database
 
 
 def run(command: list[str | Path], **environment: str) -> None:

@@ -26,8 +26,8 @@ def decode(value: Any) -> Any:
     if kind == "date":
         return date(value["year"], value["month"], value["day"])
     if kind == "datetime":
-        clock = [value[name] for name in _CLOCK]
-        return datetime(value["year"], value["month"], value["day"], *clock, tzinfo=UTC)
+        day = datetime(value["year"], value["month"], value["day"], tzinfo=UTC)
+        return day.replace(**{name: value[name] for name in _CLOCK})
     if kind == "timedelta":
         return timedelta(seconds=float(value["seconds"]))
     if kind == "time":
