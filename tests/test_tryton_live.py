@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ BY_RPC, BY_SQL = (
     for block in re.findall(r"```yaml\n(connections:.*?)```", PAGE.read_text(), re.DOTALL)
 )
 # Orders are dated in these days by hand; what Tryton's clock dates is of later ones.
-FIRST_DAY = date(2026, 10, 1)
+DOCUMENT_DAYS = [date(2026, 10, day) for day in (1, 2, 3, 4)]
 Rows = list[dict[str, Any]]
 
 
@@ -87,16 +88,19 @@ def by_sql(tryton: Tryton, table: str, folder: Path) -> SqlSource:
     return SqlSource(TABLES[table], settings, connection, make_company(folder))
 
 
-def days() -> list[date]:
+def days(tryton: Tryton) -> list[date]:
+    """The days that hold anything: those of the documents, and those since the books were made."""
+    made = business_day(tryton.made_at - timedelta(hours=1))
     today = business_day(datetime.now(UTC))
-    return [FIRST_DAY + timedelta(days=n) for n in range((today - FIRST_DAY).days + 1)]
+    since = [made + timedelta(days=n) for n in range((today - made).days + 1)]
+    return sorted({*DOCUMENT_DAYS, *since})
 
 
-def land(source: Source, folder: Path) -> Rows:
+def land(tryton: Tryton, source: Source, folder: Path) -> Rows:
     """The landed rows of every day, and none of them set aside."""
     landing = Landing(folder / "landing", hash_key=b"0123456789abcdef")
     batches = list(
-        landing.land_all(source.table, source.extract(days()), connector=source.connector)
+        landing.land_all(source.table, source.extract(days(tryton)), connector=source.connector)
     )
     assert sum(batch.quarantined for batch in batches) == 0
     rows: Rows = [
@@ -113,7 +117,9 @@ def keyed(rows: Rows, *names: str) -> dict[Any, dict[str, Any]]:
 
 def orders(tryton: Tryton, folder: Path) -> dict[str, dict[str, Any]]:
     """The orders by the shop's number."""
-    return {row["order_no"]: row for row in land(by_rpc(tryton, "erp_orders", folder), folder)}
+    return {
+        row["order_no"]: row for row in land(tryton, by_rpc(tryton, "erp_orders", folder), folder)
+    }
 
 
 def test_every_order_lands_on_its_day_in_its_state_with_its_tax(
@@ -142,7 +148,7 @@ def test_every_order_lands_on_its_day_in_its_state_with_its_tax(
 def test_a_payment_for_two_orders_lands_once_for_each(tryton: Tryton, tmp_path: Path) -> None:
     numbers = {row["erp_order_no"]: no for no, row in orders(tryton, tmp_path).items()}
     parts: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in land(by_rpc(tryton, "erp_receipts", tmp_path), tmp_path):
+    for row in land(tryton, by_rpc(tryton, "erp_receipts", tmp_path), tmp_path):
         parts[row["transaction_id"][-2:]][numbers[row["erp_order_no"]]] = row["amount_fen"]
     assert parts == {
         "01": {"O1001": 23313},
@@ -154,13 +160,13 @@ def test_a_payment_for_two_orders_lands_once_for_each(tryton: Tryton, tmp_path: 
 
 
 def test_a_failed_payment_and_a_draft_are_no_receipts(tryton: Tryton, tmp_path: Path) -> None:
-    rows = land(by_rpc(tryton, "erp_receipts", tmp_path), tmp_path)
+    rows = land(tryton, by_rpc(tryton, "erp_receipts", tmp_path), tmp_path)
     assert not [row for row in rows if row["transaction_id"].endswith("06")]
 
 
 def test_a_shipment_for_two_orders_lands_once_for_each(tryton: Tryton, tmp_path: Path) -> None:
     numbers = {row["erp_order_no"]: no for no, row in orders(tryton, tmp_path).items()}
-    rows = land(by_rpc(tryton, "erp_shipments", tmp_path), tmp_path)
+    rows = land(tryton, by_rpc(tryton, "erp_shipments", tmp_path), tmp_path)
     shipped = {numbers[row["erp_order_no"]]: row for row in rows if row["state"] == "shipped"}
     assert set(shipped) == {"O1001", "O1002", "O1003"}
     assert "/" not in shipped["O1001"]["shipment_no"]
@@ -175,7 +181,7 @@ def test_a_return_and_a_credited_invoice_are_refunds_of_the_order_that_was_sold(
     tryton: Tryton, tmp_path: Path
 ) -> None:
     numbers = {row["erp_order_no"]: no for no, row in orders(tryton, tmp_path).items()}
-    rows = land(by_rpc(tryton, "erp_refunds", tmp_path), tmp_path)
+    rows = land(tryton, by_rpc(tryton, "erp_refunds", tmp_path), tmp_path)
     assert {numbers[row["erp_order_no"]]: row["amount_fen"] for row in rows} == {
         "O1006": 68298,
         "O1004": 29154,
@@ -183,7 +189,7 @@ def test_a_return_and_a_credited_invoice_are_refunds_of_the_order_that_was_sold(
 
 
 def test_phones_land_as_hashes_and_names_not_at_all(tryton: Tryton, tmp_path: Path) -> None:
-    rows = land(by_rpc(tryton, "crm_contacts", tmp_path), tmp_path)
+    rows = land(tryton, by_rpc(tryton, "crm_contacts", tmp_path), tmp_path)
     phones = {row["customer_code"]: row["phone"] for row in rows}
     assert phones["C4"] is None
     assert len({phones[code] for code in ("C1", "C2", "C3")}) == 3
@@ -196,44 +202,63 @@ def test_both_connectors_land_the_same_rows(
     on_postgres: Tryton, tmp_path: Path, table: str
 ) -> None:
     by_each = [
-        land(open_source(on_postgres, table, tmp_path / name), tmp_path / name)
+        land(on_postgres, open_source(on_postgres, table, tmp_path / name), tmp_path / name)
         for name, open_source in (("rpc", by_rpc), ("sql", by_sql))
     ]
     assert by_each[0] == by_each[1]
     assert by_each[0]
 
 
-def test_both_land_the_same_after_another_day_of_work(on_postgres: Tryton, tmp_path: Path) -> None:
-    """The last test on this PostgreSQL: it goes on from here."""
-    before = orders(on_postgres, tmp_path / "before")
+@dataclass(frozen=True)
+class Worked:
+    """A Tryton after one more day of work: its orders before that, and when it began."""
+
+    tryton: Tryton
+    orders_before: dict[str, dict[str, Any]]
+    began_at: datetime
+
+
+@pytest.fixture(scope="module")
+def worked(on_postgres: Tryton, tmp_path_factory: pytest.TempPathFactory) -> Worked:
+    before = orders(on_postgres, tmp_path_factory.mktemp("before"))
+    began_at = datetime.now(UTC)
     on_postgres.go_on()
-    after = orders(on_postgres, tmp_path / "after")
+    return Worked(on_postgres, before, began_at)
+
+
+def test_what_a_day_of_work_did_is_landed(worked: Worked, tmp_path: Path) -> None:
+    before, after = worked.orders_before, orders(worked.tryton, tmp_path)
     assert set(after) - set(before) == {"O1010", "O1011"}
     assert set(before) - set(after) == {"O1009"}
     assert after["O1007"]["amount_fen"] == 5 * 3333
     assert after["O1007"]["updated_at"] > before["O1007"]["updated_at"]
-    for table in BY_SQL:
-        rpc = land(by_rpc(on_postgres, table, tmp_path / "rpc"), tmp_path / "rpc")
-        assert rpc == land(by_sql(on_postgres, table, tmp_path / "sql"), tmp_path / "sql"), table
+
+
+@pytest.mark.parametrize("table", list(BY_SQL))
+def test_both_land_the_same_after_a_day_of_work(worked: Worked, tmp_path: Path, table: str) -> None:
+    tryton, by_each = worked.tryton, []
+    for name, open_source in (("rpc", by_rpc), ("sql", by_sql)):
+        source = open_source(tryton, table, tmp_path / name)
+        by_each.append(land(tryton, source, tmp_path / name))
+    assert by_each[0] == by_each[1]
 
 
 @pytest.mark.parametrize("open_source", [by_rpc, by_sql])
 def test_the_days_of_what_changed_are_found(
-    fresh: Tryton, tmp_path: Path, open_source: Any
+    worked: Worked, tmp_path: Path, open_source: Any
 ) -> None:
-    since = datetime.now(UTC) + timedelta(minutes=11)  # looked at are ten minutes before
-    known = dict.fromkeys(days(), "")
-    source = open_source(fresh, "erp_orders", tmp_path)
-    assert source.changed_days(since, known) == set()
-    fresh.go_on()
-    changed = source.changed_days(datetime.now(UTC) - timedelta(seconds=1), known)
-    assert {FIRST_DAY + timedelta(days=n) for n in (1, 2)} <= changed
+    source = open_source(worked.tryton, "erp_orders", tmp_path)
+    known = dict.fromkeys(days(worked.tryton), "")
+    overlap = timedelta(minutes=10)  # so much before it is looked at, too
+    assert source.changed_days(datetime.now(UTC) + 2 * overlap, known) == set()
+    changed = source.changed_days(worked.began_at + overlap, known)
+    assert changed == set(DOCUMENT_DAYS[1:3])
 
 
 def test_days_that_are_asked_for_one_by_one_hold_the_same(tryton: Tryton, tmp_path: Path) -> None:
     source = by_rpc(tryton, "erp_orders", tmp_path, page_size=2)
-    whole = [extract.rows.to_pylist() for extract in source.extract(days()[:4])]
-    apart = [rows for day in days()[:4] for rows in _rows(source, day)]
+    whole = [extract.rows.to_pylist() for extract in source.extract(DOCUMENT_DAYS)]
+    apart = [rows for day in DOCUMENT_DAYS for rows in _rows(source, day)]
     assert apart == whole
 
 
@@ -257,7 +282,7 @@ def test_what_cannot_be_read_is_told_for_good(
 ) -> None:
     source = by_rpc(tryton, "erp_orders", tmp_path, **changed)
     with pytest.raises(PermanentSourceError, match=re.escape(told)) as refused:
-        list(source.extract(days()[:1]))
+        list(source.extract(DOCUMENT_DAYS[:1]))
     assert "Traceback" not in str(refused.value)
     assert ADMIN_PASSWORD not in str(refused.value)
 
@@ -265,16 +290,16 @@ def test_what_cannot_be_read_is_told_for_good(
 def test_a_domain_of_one_company_keeps_the_others_out(tryton: Tryton, tmp_path: Path) -> None:
     all_of_one = by_rpc(tryton, "erp_orders", tmp_path / "one", where=[["company", "=", 1]])
     none = by_rpc(tryton, "erp_orders", tmp_path / "two", where=[["company", "=", 2]])
-    assert len(land(all_of_one, tmp_path / "one")) == len(orders(tryton, tmp_path / "all"))
-    assert land(none, tmp_path / "two") == []
+    assert len(land(tryton, all_of_one, tmp_path / "one")) == len(orders(tryton, tmp_path / "all"))
+    assert land(tryton, none, tmp_path / "two") == []
 
 
 def test_a_session_that_the_server_forgets_is_begun_anew(fresh: Tryton, tmp_path: Path) -> None:
     source = by_rpc(fresh, "erp_orders", tmp_path)
-    before = len(land(source, tmp_path))
+    before = len(land(fresh, source, tmp_path))
     assert isinstance(fresh.books, SqliteBooks)
     forget_sessions(fresh.books)
-    assert len(land(source, tmp_path)) == before
+    assert len(land(fresh, source, tmp_path)) == before
 
 
 def test_a_server_that_stops_half_way_lands_nothing(fresh: Tryton, tmp_path: Path) -> None:
@@ -282,7 +307,7 @@ def test_a_server_that_stops_half_way_lands_nothing(fresh: Tryton, tmp_path: Pat
     source.probe()
     fresh.stop()
     with pytest.raises(TransientSourceError, match="ConnectError"):
-        list(source.extract(days()[:4]))
+        list(source.extract(DOCUMENT_DAYS))
 
 
 def test_the_probe_says_what_it_found(tryton: Tryton, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -138,13 +139,14 @@ class Tryton:
 
     url: str
     books: Books
+    made_at: datetime
+    """When its books were made: what Tryton's own clock dates is of that day or later."""
     _server: subprocess.Popen[str]
 
     def go_on(self) -> None:
-        """Let the company do one more day's work, as its clients do: through the server."""
-        host = self.url.removeprefix("http://")
-        address = f"http://admin:{ADMIN_PASSWORD}@{host}/{DATABASE}/rpc/"
-        run([tryton_python(), SCRIPTS / "documents.py", address])
+        """Let the company do one more day's work, by Tryton's own code beside the server."""
+        configuration = self.books.configure()
+        run_inside([SCRIPTS / "documents.py", self.books.address, configuration], configuration)
 
     def stop(self) -> None:
         """Stop at once, as a server that is killed."""
@@ -156,7 +158,9 @@ class Tryton:
 def running_tryton(books: Books) -> Iterator[Tryton]:
     """Tryton on a copy of the prepared books, stopped at the end."""
     python = tryton_python()
-    books.restore(prepared_books(python, books))
+    kept = prepared_books(python, books)
+    made_at = datetime.fromtimestamp(kept.stat().st_mtime, UTC)
+    books.restore(kept)
     environment = {
         "TRYTOND_CONFIG": str(books.configure()),
         "TRYTOND_DATABASE_NAMES": DATABASE,
@@ -170,7 +174,7 @@ def running_tryton(books: Books) -> Iterator[Tryton]:
         assert server.stdout is not None
         port = server.stdout.readline().strip()
         assert port, (books.folder / "trytond.log").read_text()
-        yield Tryton(f"http://127.0.0.1:{port}", books, server)
+        yield Tryton(f"http://127.0.0.1:{port}", books, made_at, server)
     finally:
         server.terminate()
         server.communicate()
@@ -195,8 +199,9 @@ def prepared_books(python: Path, books: Books) -> Path:
 
     They are made in the place of `books`, whose content is replaced afterwards.
     """
-    made_of = [LOCK, SCRIPTS / "prepare.py", SCRIPTS / "documents.py", Path(__file__)]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in made_of)).hexdigest()[:12]
+    made_of = [LOCK, SCRIPTS / "prepare.py", SCRIPTS / "documents.py"]
+    content = [" ".join(MODULES).encode(), *(file.read_bytes() for file in made_of)]
+    digest = hashlib.sha256(b"".join(content)).hexdigest()[:12]
     kept = HOME / f"{books.kind}-{digest}"
     with FileLock(HOME / "books.lock"):
         if not kept.exists():
@@ -217,8 +222,12 @@ def _prepare(python: Path, books: Books) -> None:
         ],
         TRYTONPASSFILE=str(password),
     )  # fmt: skip
-    program = [python, SCRIPTS / "prepare.py", books.address, configuration]
-    run(program, TRYTOND_CONFIG=str(configuration))  # it decides on the kind of database
+    run_inside([SCRIPTS / "prepare.py", books.address, configuration], configuration)
+
+
+def run_inside(program: list[str | Path], configuration: Path) -> None:
+    """Run a program by Tryton's Python; the configuration decides on the kind of database."""
+    run([tryton_python(), *program], TRYTOND_CONFIG=str(configuration))
 
 
 def run(command: list[str | Path], **environment: str) -> None:

@@ -178,7 +178,7 @@ def go_on() -> None:
 
 
 if __name__ == "__main__":
-    (address,) = sys.argv[1:]
-    known = config.set_xmlrpc(address)
+    database, configuration = sys.argv[1:]
+    known = config.set_trytond(database, config_file=configuration)
     known.skip_warning = True
     go_on()
