@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.company import Connection, TableSource
+from pipeline.company import Connection, TableSource, load_company
 from pipeline.errors import PermanentSourceError, TransientSourceError
 from pipeline.landed import TABLES
 from pipeline.landing import Landing, business_day
@@ -36,10 +36,9 @@ from tests.tryton_company import (
 from tests.tryton_replies import make_company
 
 PAGE = ROOT / "docs" / "connectors" / "tryton.md"
-BY_RPC, BY_SQL = (
-    YAML(typ="safe").load(block)["tables"]
-    for block in re.findall(r"```yaml\n(connections:.*?)```", PAGE.read_text(), re.DOTALL)
-)
+# Both examples of the page, whole, as a company's folder would hold them.
+EXAMPLES = re.findall(r"```yaml\n(connections:.*?)```", PAGE.read_text(), re.DOTALL)
+BY_RPC, BY_SQL = (YAML(typ="safe").load(example)["tables"] for example in EXAMPLES)
 # Orders are dated in these days by hand; what Tryton's clock dates is of later ones.
 DOCUMENT_DAYS = [date(2026, 10, day) for day in (1, 2, 3, 4)]
 Rows = list[dict[str, Any]]
@@ -120,6 +119,13 @@ def orders(tryton: Tryton, folder: Path) -> dict[str, dict[str, Any]]:
     return {
         row["order_no"]: row for row in land(tryton, by_rpc(tryton, "erp_orders", folder), folder)
     }
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_page_are_a_companys_sources(tmp_path: Path, example: str) -> None:
+    (tmp_path / "company.yml").write_text("name: 小店\nfirst_day: 2026-10-01\n")
+    (tmp_path / "sources.yml").write_text(example)
+    assert set(load_company(tmp_path).sources.tables) == set(BY_RPC) == set(BY_SQL)
 
 
 def test_every_order_lands_on_its_day_in_its_state_with_its_tax(
@@ -232,6 +238,10 @@ def test_what_a_day_of_work_did_is_landed(worked: Worked, tmp_path: Path) -> Non
     assert set(before) - set(after) == {"O1009"}
     assert after["O1007"]["amount_fen"] == 5 * 3333
     assert after["O1007"]["updated_at"] > before["O1007"]["updated_at"]
+    receipts = land(worked.tryton, by_rpc(worked.tryton, "erp_receipts", tmp_path), tmp_path)
+    paid = {row["transaction_id"][-1]: row["erp_order_no"] for row in receipts}
+    assert paid["8"] == after["O1005"]["erp_order_no"]  # by its invoice
+    assert paid["9"] == after["O1010"]["erp_order_no"]  # ahead of any
 
 
 @pytest.mark.parametrize("table", list(BY_SQL))

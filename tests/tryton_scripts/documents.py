@@ -53,20 +53,27 @@ def invoice(sale: Any, on: int) -> Any:
     return invoice
 
 
-def pay(invoice: Any, amount: str, on: int, reference: str, *, ends: str = "succeed") -> Any:
+def pay(invoice: Any, amount: str, on: int, reference: str, *, ends: str = "succeed") -> None:
     """A payment for what an invoice asks for, such as a shop's payment bridge books."""
     line = next(line for line in invoice.move.lines if line.account.type.receivable)
-    payment = Model.get("account.payment")(kind="receivable", party=invoice.party)
+    _pay(amount, on, reference, ends, party=invoice.party, line=line)
+
+
+def pay_ahead(sale: Any, amount: str, on: int, reference: str) -> None:
+    """A payment for a sale that nobody has billed yet."""
+    _pay(amount, on, reference, "succeed", party=sale.party, origin=sale)
+
+
+def _pay(amount: str, on: int, reference: str, ends: str, **values: Any) -> None:
+    payment = Model.get("account.payment")(kind="receivable", **values)
     payment.journal = find("account.payment.journal", name="WeChat Pay")
     payment.amount = Decimal(amount)
-    payment.line = line
     payment.date = day(on)
     payment.reference = reference
     payment.save()
     payment.click("submit")
     payment.click("process_wizard")
     payment.click(ends)
-    return payment
 
 
 def pay_by_wizard(invoice: Any, amount: str, on: int, description: str) -> None:
@@ -163,7 +170,8 @@ def go_on() -> None:
     """One more day: an order comes, one is changed, one cancelled, one paid, a draft deleted."""
     sales = Model.get("sale.sale")
     come = sell("O1010", "C3", {"MUG": 2}, 2)
-    confirm(come)
+    come.click("quote")
+    pay_ahead(come, "66.66", 2, transaction(9))
     (quoted,) = sales.find([("reference", "=", "O1007")])
     (draft,) = sales.find([("reference", "=", "O1009")])
     quoted.click("draft")
