@@ -124,21 +124,22 @@ class Objects:
     def _flatten(self, line: Line, model: str, told: Record, paths: Sequence[str]) -> Record:
         return {"id": told["id"]} | {path: self._value(line, model, told, path) for path in paths}
 
-    def _value(self, line: Line, model: str, told: Record, path: str) -> Any:
-        """The value at a path: Tryton tells `party.code` as `code` under `party.`."""
+    def _value(self, line: Line, model: str | None, told: Record, path: str) -> Any:
+        """The value at a path: Tryton tells `party.code` as `code` under `party.`.
+
+        Without `model`, the record is one that a reference led to: of any object.
+        """
         head, _, rest = path.partition(".")
         if path == RECORD:
             return f"{model},{told['id']}"
         if not rest:
             return told.get(head)
+        relation = self.fields(line, model)[head].get("relation") if model else None
         if rest == RECORD:
             found = told.get(head)
-            relation = self.fields(line, model)[head].get("relation")
-            return f"{relation},{found}" if isinstance(found, int) and relation else found
+            return f"{relation},{found}" if relation and found is not None else found
         beyond = told.get(f"{head}.")
-        if not isinstance(beyond, Mapping):
-            return None
-        return self._value(line, str(self.fields(line, model)[head].get("relation")), beyond, rest)
+        return self._value(line, relation, beyond, rest) if isinstance(beyond, Mapping) else None
 
 
 def _mapping(told: Any, model: str) -> Mapping[str, Any]:
