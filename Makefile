@@ -4,11 +4,12 @@
 PYTHON ?= python3.11
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
+TRYTON := $(CURDIR)/.tryton/venv
 COMPANY := $(CURDIR)/company
 DBT_PROJECT := $(CURDIR)/dbt_project
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev check
+.PHONY: help setup tryton demo test dev check
 
 # No library calls home.
 export DAGSTER_DISABLE_TELEMETRY := yes
@@ -32,10 +33,17 @@ $(READY): requirements.lock pyproject.toml
 	@BIHUAN_COMPANY=$(COMPANY) $(VENV)/bin/python -c "from pipeline.defs.warehouse import manifest_path; manifest_path()"
 	@touch $@
 
+tryton: $(TRYTON)/.ready  ## set up the Tryton that the tests read, in an environment of its own
+
+$(TRYTON)/.ready: .ci/tryton/requirements.txt | $(READY)
+	$(PYTHON) -m venv --clear --without-pip $(TRYTON)
+	$(VENV)/bin/uv pip install --python $(TRYTON) --quiet --compile-bytecode --require-hashes -r $<
+	@touch $@
+
 demo: $(READY)  ## simulate a company, run everything on it, hold what was found against what was planted
 	@bihuan demo
 
-test: $(READY)  ## run every test
+test: $(READY) $(TRYTON)/.ready  ## run every test
 	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The simulated company's systems run as long as the UI does.

@@ -313,6 +313,15 @@ CONNECTORS: dict[str, Connector] = {
         table_needs=("columns",),
         table_takes=("parameters",),
     ),
+    "tryton": Connector(
+        tables=(
+            "erp_orders", "erp_order_lines", "erp_receipts", "erp_shipments", "erp_refunds",
+            "crm_contacts", "crm_opportunities",
+        ),
+        connection_needs=("base_url", "database", "user", "password_env"),
+        table_needs=("columns",),
+        table_takes=("object", "where", "page_size", "time_zone"),
+    ),
     "wechat_callbacks": Connector(
         tables=("message_results", "callback_events", "messages"),
         connection_needs=("folder",),

@@ -25,6 +25,7 @@ CONNECTORS = {
     "rest": "pipeline.sources.rest.source:RestRecords",
     "sql": "pipeline.sources.sql:SqlSource",
     "wangdian": "pipeline.sources.wangdian.source:WangdianRecords",
+    "tryton": "pipeline.sources.tryton.source:TrytonSource",
     "wechat_callbacks": "pipeline.sources.wechat.callbacks:Callbacks",
     "wechat_miniprogram": "pipeline.sources.wechat.miniprogram:MiniProgramFigures",
     "wechat_official_account": "pipeline.sources.wechat.official_account:OfficialAccountFigures",
