@@ -36,6 +36,7 @@ from pipeline.landing import Extract, Landing, day_start
 from pipeline.sources import open_source
 from pipeline.sources.kingdee.api import SERVICE
 from pipeline.sources.kingdee.bills import KingdeeBills
+from pipeline.sources.kingdee.filters import window
 from pipeline.sources.kingdee.signing import Caller, sign
 from pipeline.sources.wire import Wire
 from tests.connected_company import DAYS, company_of_page, connected, still_wire
@@ -369,6 +370,23 @@ def test_the_days_of_changed_bills_are_found_by_the_servers_own_time(tmp_path: P
     assert source.changed_days(since, known) == {DAYS[1]}
     assert source.changed_days(since + timedelta(minutes=6), known) == set()
     assert source.changed_days(None, known) == set(DAYS)
+
+
+def test_a_bill_without_a_date_belongs_to_the_first_day(tmp_path: Path) -> None:
+    server = KingdeeServer()
+    server.write("SAL_SaleOrder", 1, order(1, FDate=None), FSaleOrderFinance=[{}])
+    source = open_table(tmp_path, server)
+    landing = Landing(tmp_path / "landing", hash_key=b"0123456789abcdef")
+    batches = [landing.land(source.table, e, connector="kingdee") for e in source.extract(DAYS)]
+    assert [batch.quarantined for batch in batches] == [1, 0, 0]
+
+
+def test_windows_are_half_open_and_begin_and_end_at_whole_seconds() -> None:
+    since = datetime(2026, 9, 30, 16, 0, 0, 5, tzinfo=UTC)
+    until = since + timedelta(hours=1)
+    assert window(["FDate"], since, until, with_undated=False) == (
+        "(FDate >= '2026-10-01 00:00:00' and FDate < '2026-10-01 01:00:01')"
+    )
 
 
 def test_only_the_bills_asked_for_are_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.company import Company
@@ -21,7 +21,7 @@ from pipeline.errors import (
 from pipeline.landed import TABLES
 from pipeline.landing import Extract, Landing, day_start
 from pipeline.sources import open_source
-from pipeline.sources.odoo.domains import window
+from pipeline.sources.odoo.domains import any_of, window
 from pipeline.sources.odoo.records import OdooRecords
 from pipeline.sources.wire import TRIES
 from tests.connected_company import DAYS, FIRST_DAY, NOW, company_of_page, connected, still_wire
@@ -506,6 +506,7 @@ MOMENTS = st.timedeltas(timedelta(days=-30), timedelta(days=30)).map(ORDERED.__a
 
 
 @given(MOMENTS, MOMENTS, st.timedeltas(timedelta(0), timedelta(days=9)))
+@example(ORDERED + timedelta(microseconds=2), ORDERED, timedelta(microseconds=3))
 def test_a_window_leaves_out_no_record_that_lies_in_it(
     at: datetime, since: datetime, length: timedelta
 ) -> None:
@@ -516,6 +517,23 @@ def test_a_window_leaves_out_no_record_that_lies_in_it(
     # No more than the seconds in which it begins and ends is found beside it.
     second = timedelta(seconds=1)
     assert not is_found or since - second < at < until + second
+
+
+@pytest.mark.parametrize(
+    ("row", "holds"),
+    [
+        ({"name": "S1", "state": "sale"}, True),
+        ({"name": "S1", "state": "draft"}, False),
+        ({"name": "S2", "state": "sale"}, False),
+        ({"name": "S2", "state": "sale", "origin": "O2"}, True),
+    ],
+)
+def test_one_of_several_domains_is_enough_but_then_all_of_its_terms(
+    row: dict[str, Any], holds: bool
+) -> None:
+    both = [["name", "=", "S1"], ["state", "=", "sale"]]
+    domain = any_of([both, [["origin", "=", "O2"]]])
+    assert OdooServer()._holds("sale.order", row, domain) == holds
 
 
 @given(st.dates(date(2026, 9, 1), date(2026, 11, 1)), st.integers(1, 40))

@@ -225,6 +225,26 @@ def test_a_deposit_taken_off_the_final_invoice_does_not_count_twice(tmp_path: Pa
     assert receipts(tmp_path, server) == {("PAY/1", "S4"): 14990, ("PAY/1", None): 2000}
 
 
+def test_an_order_that_an_invoice_only_takes_off_has_no_share_of_its_payment(
+    tmp_path: Path,
+) -> None:
+    server = shop()
+    server.commit(
+        ORDERED, "account.move.line", {"move_id": 2, "price_total": -19.9, "sale_line_ids": [1]}
+    )
+    server.commit(ORDERED, "account.move", {"id": 2, "amount_total": 199.9})
+    pay(server, 199.9, [2])
+    assert receipts(tmp_path, server) == {("PAY/1", "S4"): 19990}
+
+
+def test_books_kept_in_another_currency_say_nothing_of_yuan(tmp_path: Path) -> None:
+    server = shop()
+    server.commit(ORDERED, "res.company", {"name": "US", "currency_id": 2})
+    number = pay(server, 219.9, [2], company_id=2)
+    match(server, number, 2, 30.0)
+    assert receipts(tmp_path, server) == {("PAY/1", "S4"): 19990, ("PAY/1", None): 2000}
+
+
 def test_without_the_sales_module_an_order_cannot_be_asked_for(tmp_path: Path) -> None:
     server = shop()
     server.without = {"account.move.line": frozenset({"sale_line_ids"})}

@@ -207,6 +207,11 @@ class TableSource(Settings):
             return written | {"holds": held}
         return written
 
+    def with_keys(self, **written: Any) -> "TableSource":
+        """The same settings but for some keys, each as sources.yml would write it."""
+        told = self.model_dump(by_alias=True, exclude_unset=True)
+        return type(self).model_validate(told | written)
+
 
 class Sources(Settings):
     """The whole of `sources.yml`. A landed table that is not in `tables` is not connected."""

@@ -32,12 +32,10 @@ class KingdeeBills(RecordSource):
         *,
         wire: Wire | None = None,
     ) -> None:
-        told = settings.model_copy(
-            update={
-                "changed_column": settings.changed_column or CHANGED,
-                "time_zone": "Asia/Shanghai",  # the server knows no other
-                "each": None,  # a query gives entries one by one
-            }
+        told = settings.with_keys(
+            changed_column=settings.changed_column or CHANGED,
+            time_zone="Asia/Shanghai",  # the server knows no other
+            each=None,  # a query gives entries one by one
         )
         super().__init__(table, told, connection, company, wire=wire)
         self._name = settings.object or ""

@@ -32,8 +32,7 @@ class OdooRecords(RecordSource):
         *,
         wire: Wire | None = None,
     ) -> None:
-        changed = settings.changed_column or CHANGED
-        settings = settings.model_copy(update={"changed_column": changed})
+        settings = settings.with_keys(changed_column=settings.changed_column or CHANGED)
         super().__init__(table, settings, connection, company, wire=wire)
         self._model = settings.object or ""
         self._api = OdooApi(connection, company, self._wire)
