@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PASSWORD = "hunter2"  # noqa: S105 - of a server on loopback that ends with its user
+START_SECONDS = 60
 INSTALLED_BY = ".ci/install-servers installs it"
 
 
@@ -134,15 +135,11 @@ class MariaDbServer(Server):
                     f"--user={self.account if self._is_root else getpass.getuser()}",
                     f"--socket={self._socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
                     f"--pid-file={self.folder / 'pid'}", "--skip-name-resolve", "--skip-log-bin",
-                    "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0",
+                    "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=2",
                 ],
                 stdout=log, stderr=log, cwd=self.folder,
             )  # fmt: skip
-        # It waits for the server by itself.
-        self._run(
-            "mariadb-admin", "--no-defaults", f"--socket={self._socket}", "--user=root",
-            f"--password={self._password}", "--wait=30", "--connect-timeout=30", "ping",
-        )  # fmt: skip
+        self._await_socket()
         if not self._password:
             self.execute(
                 f"set password for 'root'@'localhost' = password('{PASSWORD}');"
@@ -151,7 +148,19 @@ class MariaDbServer(Server):
             )
             self._password = PASSWORD
 
+    def _await_socket(self) -> None:
+        assert self._process is not None, "it was started"
+        for _ in range(START_SECONDS * 10):
+            if self._socket.exists():
+                return
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.1)
+                break  # it has ended
+        told = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        raise ServerError(f"MariaDB did not start: {told[-2000:]}")
+
     def stop(self) -> None:
+        self._socket.unlink(missing_ok=True)
         if self._process is not None:
             self._process.kill()
             self._process.wait()
