@@ -52,7 +52,7 @@ class TrytonSource(RecordSource):
         *,
         wire: Wire | None = None,
     ) -> None:
-        settings = settings.model_copy(update={"changed_column": "write_date"})
+        settings = settings.with_keys(changed_column="write_date")
         super().__init__(table, settings, connection, company, wire=wire)
         self._server = TrytonServer(connection, company, self._wire)
         self._objects = Objects(self._server, settings.page_size)
