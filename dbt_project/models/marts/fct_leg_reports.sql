@@ -29,14 +29,15 @@ known as (
     where until_run is null and {{ in_question(case_no_of_case(), 'int_dirty_numbers__known') }}
 ),
 
--- All legs are held against all that is known of them: by a hash of the state, so that only what
--- differs is ever held whole.
+-- All legs are held against all that is known of them: by a hash of the state, read apart, so that
+-- only what differs is ever held whole.
 leg_states as (
     select
         case_id,
         leg,
         hash({{ state | join(', ') }}) as state_hash
-    from legs
+    from {{ ref('fct_case_legs') }}
+    where {{ in_question(case_no_of_case(), 'int_dirty_numbers__known') }}
 ),
 
 known_states as (
@@ -44,7 +45,8 @@ known_states as (
         case_id,
         leg,
         hash({{ state | join(', ') }}) as state_hash
-    from known
+    from {{ this }}
+    where until_run is null and {{ in_question(case_no_of_case(), 'int_dirty_numbers__known') }}
 ),
 
 changed as (
@@ -71,12 +73,6 @@ outdated as (
             and known_states.state_hash = leg_states.state_hash
 ),
 
-told as (
-    select legs.*
-    from legs
-    semi join changed on legs.case_id = changed.case_id and legs.leg = changed.leg
-),
-
 -- What a run said of the same data before it was told again is overwritten, not superseded.
 superseded as (
     select
@@ -87,29 +83,28 @@ superseded as (
     left join changed on known.case_id = changed.case_id and known.leg = changed.leg
     where known.from_run < run.run_no or changed.case_id is null
 ),
-{%- else -%}
-told as (
-    select * from legs
-),
 {%- endif %}
 
 reported as (
     select
-        told.case_id,
-        told.loop,
-        told.business_line,
-        told.channel,
-        told.leg,
+        legs.case_id,
+        legs.loop,
+        legs.business_line,
+        legs.channel,
+        legs.leg,
         cases.business_day,
         {% for column in state -%}
-            told.{{ column }},
+            legs.{{ column }},
         {% endfor -%}
-        told.evidence_ref,
+        legs.evidence_ref,
         run.run_no as from_run,
         cast(null as bigint) as until_run
-    from told
-    inner join cases on told.case_id = cases.case_id
+    from legs
+    inner join cases on legs.case_id = cases.case_id
     cross join run
+    {%- if is_incremental() %}
+        semi join changed on legs.case_id = changed.case_id and legs.leg = changed.leg
+    {%- endif %}
 )
 
 select * from reported
