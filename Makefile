@@ -43,7 +43,7 @@ $(TRYTON)/.ready: .ci/tryton/requirements.txt | $(READY)
 # ERP=tryton books the orders and receipts of a smaller company in a live Tryton.
 ifeq ($(ERP),tryton)
 demo: $(TRYTON)/.ready
-DEMO_OPTIONS := --erp tryton --company $(CURDIR)/.tryton/company --days 14 --orders 150
+DEMO_OPTIONS := --erp tryton --company $(CURDIR)/.tryton/company --days 14 --orders 200
 endif
 
 demo: $(READY)  ## simulate a company, run everything on it, hold what was found against what was planted
