@@ -40,8 +40,14 @@ $(TRYTON)/.ready: .ci/tryton/requirements.txt | $(READY)
 	$(VENV)/bin/uv pip install --python $(TRYTON) --quiet --compile-bytecode --require-hashes -r $<
 	@touch $@
 
+# ERP=tryton books the orders and receipts of a smaller company in a live Tryton.
+ifeq ($(ERP),tryton)
+demo: $(TRYTON)/.ready
+DEMO_OPTIONS := --erp tryton --company $(CURDIR)/.tryton/company --days 14 --orders 200
+endif
+
 demo: $(READY)  ## simulate a company, run everything on it, hold what was found against what was planted
-	@bihuan demo
+	@bihuan demo $(DEMO_OPTIONS)
 
 test: $(READY) $(TRYTON)/.ready  ## run every test
 	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

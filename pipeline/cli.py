@@ -355,12 +355,19 @@ def demo(
     seed: SeedOption = 1,
     days: DaysOption = 30,
     orders: OrdersOption = 3000,
+    erp: Annotated[
+        Literal["sqlite", "tryton"], typer.Option(help="Where its orders and receipts are booked.")
+    ] = "sqlite",
 ) -> None:
     """Simulate a company, run the whole pipeline on it, hold what it found against the truth."""
     from pipeline.demo import show
     from pipeline.terminal import open_console
 
-    if not show(company, data, seed=seed, days=days, orders=orders, console=open_console()):
+    found_all = show(
+        company, data, seed=seed, days=days, orders=orders, console=open_console(),
+        is_on_tryton=erp == "tryton",
+    )  # fmt: skip
+    if not found_all:
         raise typer.Exit(FAILED)
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from pipeline.build import BuildSummary, build
 from pipeline.company import load_company
+from pipeline.company.creation import TEMPLATE
 from pipeline.errors import ConfigurationError
 from pipeline.simulation import (
     Options,
@@ -21,6 +23,8 @@ from pipeline.simulation import (
     simulate,
     untracked_days,
 )
+from pipeline.simulation.simulate import TRYTON
+from pipeline.simulation.tryton.serving import running_tryton
 from pipeline.terminal import (
     BuildProgress,
     line,
@@ -48,7 +52,15 @@ QUERIES = (
 )
 
 
-def simulate_company(folder: Path, *, seed: int, days: int, orders: int, console: Console) -> None:
+def simulate_company(
+    folder: Path,
+    *,
+    seed: int,
+    days: int,
+    orders: int,
+    console: Console,
+    is_on_tryton: bool = False,
+) -> None:
     """Write a simulated company's systems. Raises ConfigurationError on a real company's folder."""
     wiring = folder / "sources.yml"
     if wiring.exists() and MARK_OF_THE_SIMULATED not in wiring.read_text(encoding="utf-8"):
@@ -56,7 +68,13 @@ def simulate_company(folder: Path, *, seed: int, days: int, orders: int, console
             f"{folder} is not the simulated company; nothing was changed",
             next_step="name the folder of a simulated company, or one that does not exist yet",
         )
-    told = simulate(folder, Options(seed=seed, days=days, orders=orders))
+    if is_on_tryton and folder.resolve() == TEMPLATE:
+        raise ConfigurationError(
+            f"{folder} is the template of companies; nothing was changed",
+            next_step="name a folder of its own with --company: its sources.yml will name Tryton",
+        )
+    options = Options(seed=seed, days=days, orders=orders)
+    told = simulate(folder, options, is_on_tryton=is_on_tryton)
     planted = sum(told.planted.values())
     console.print(
         line(
@@ -87,12 +105,22 @@ def run_beside(folder: Path, command: Sequence[str]) -> int:
 
 
 def show(
-    folder: Path, data: Path | None, *, seed: int, days: int, orders: int, console: Console
+    folder: Path,
+    data: Path | None,
+    *,
+    seed: int,
+    days: int,
+    orders: int,
+    console: Console,
+    is_on_tryton: bool = False,
 ) -> bool:
     """Simulate, build and compare; True where every planted fault was found, and nothing else."""
-    simulate_company(folder, seed=seed, days=days, orders=orders, console=console)
+    simulate_company(
+        folder, seed=seed, days=days, orders=orders, console=console, is_on_tryton=is_on_tryton
+    )
     _start_afresh(load_company(folder, data=data).data)
-    with running_systems(folder) as systems:
+    erp = running_tryton(folder / TRYTON) if is_on_tryton else nullcontext()
+    with erp, running_systems(folder) as systems:
         company = load_company(folder, data=data)  # it names the servers' addresses
         with BuildProgress(console) as progress, without_chatter():
             summary = build(company, progress=progress)

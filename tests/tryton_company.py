@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from pipeline.simulation.tryton.books import PROGRAMS
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).parents[1]
@@ -167,7 +168,7 @@ def running_tryton(books: Books) -> Iterator[Tryton]:
     }
     with (books.folder / "trytond.log").open("w") as log:
         server = subprocess.Popen(
-            [python, SCRIPTS / "serve.py"],
+            [python, PROGRAMS / "serve.py"],
             env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
     try:

@@ -4,7 +4,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -17,8 +17,13 @@ from pipeline.simulation.events import Event, write_events
 from pipeline.simulation.keys import write_keys
 from pipeline.simulation.messages import write_messages
 from pipeline.simulation.truth import TRUTH, write_truth
+from pipeline.simulation.tryton.books import ADMIN_PASSWORD, NOT_IN_TRYTON, write_tryton
+from pipeline.simulation.tryton.wiring import TRYTON_PASSWORD, read_from_tryton
 from pipeline.simulation.wechat_books import Account, write_books
 from pipeline.simulation.world import Options, World, build_world
+
+TRYTON = Path("systems/tryton")
+"""Where the books of Tryton lie in a company folder."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,27 @@ class Summary:
     planted: Mapping[str, int]
 
 
-def simulate(company_folder: Path, options: Options | None = None) -> Summary:
+def simulate(
+    company_folder: Path, options: Options | None = None, *, is_on_tryton: bool = False
+) -> Summary:
     """Write the systems of a simulated company under `company_folder`, and its secrets to `.env`.
 
     A folder without `company.yml` gets a copy of the template first. The same options write the
-    same bytes, but for the RSA keys and the hashing key, which are drawn once.
+    same bytes, but for the RSA keys and the hashing key, which are drawn once. With
+    `is_on_tryton`, orders and receipts are booked in a live Tryton.
     """
     options = options or Options()
+    if is_on_tryton:
+        options = replace(options, without=NOT_IN_TRYTON)
     if not (company_folder / "company.yml").exists():
         create_from_template(company_folder)
     systems = company_folder / "systems"
     for name in ("events", "messages", "callbacks", "crm"):
         shutil.rmtree(systems / name, ignore_errors=True)
     world = build_world(options)
+    if is_on_tryton:
+        read_from_tryton(company_folder)
+        write_tryton(world, company_folder / TRYTON)
     account = Account.open(options.seed, options.last_day)
     events = write_events(world, systems / "events")
     write_books(world, account, events, systems / "wechat")
@@ -75,6 +88,7 @@ def _write_secrets(path: Path, account: Account) -> None:
         "SERVICE_ACCOUNT_SECRET": account.service_app_secret,
         "WECOM_ROBOT_KEY": account.robot_key,
         "SIMULATED_LAST_DAY": account.last_day.isoformat(),
+        TRYTON_PASSWORD: ADMIN_PASSWORD,
     }
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     if not any(line.startswith("BIHUAN_HASH_KEY=") for line in lines):

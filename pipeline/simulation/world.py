@@ -71,7 +71,8 @@ class Options:
 
     `fault_rate` None plants the faults at the company's own rates. A number is the share that is
     broken of all cases, over all loops, of which a finding could be due before the end. With
-    `hide_actors`, its back ends tell of no record who made it; all else is the same.
+    `hide_actors`, its back ends tell of no record who made it; all else is the same. Faults named
+    by `without` are not planted in orders.
     """
 
     seed: int = 1
@@ -79,6 +80,7 @@ class Options:
     orders: int = 3000
     fault_rate: float | None = None
     hide_actors: bool = False
+    without: tuple[str, ...] = ()
 
     @property
     def last_day(self) -> date:
@@ -157,7 +159,8 @@ def build_world(options: Options) -> World:
     bench, rate = Bench(random, serials, met), options.fault_rate
     _vary_lawfully(paid, bench)
     _mark_lone_amounts(submits)
-    expected = plant_faults(paid, ORDER_FAULTS, end, bench, rate)
+    faults = [fault for fault in ORDER_FAULTS if fault.name not in options.without]
+    expected = plant_faults(paid, faults, end, bench, rate)
     for case in paid:
         _move_refunds_off(options.closed_day, case)
     visits = _visits(options, customers, met, random)
