@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigurationError, PermanentSourceError
 from pipeline.landing import Landing
-from pipeline.sources.odoo.allocation import Invoice, allocate, share
+from pipeline.sources.odoo.allocation import Invoice, allocate
+from pipeline.sources.sharing import share
 from tests.connected_company import DAYS
 from tests.odoo_server import OdooServer
 from tests.test_odoo import ORDERED, SAVED, column, open_table, order, stocked

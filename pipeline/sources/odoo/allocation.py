@@ -5,9 +5,8 @@ Pure arithmetic; where the figures come from is the concern of `payments`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-K = TypeVar("K", bound=int | None)
+from pipeline.sources.sharing import share
 
 
 @dataclass(frozen=True)
@@ -39,23 +38,6 @@ def allocate(payment_fen: int, invoices: Mapping[int, Invoice]) -> dict[int | No
             parts[order] = parts.get(order, 0) + part
     parts[None] = parts.get(None, 0) + payment_fen - sum(parts.values())
     return {order: part for order, part in parts.items() if part}
-
-
-def share(total: int, weights: Mapping[K, int]) -> dict[K, int]:
-    """A total in proportion to weights, in whole numbers that sum to it; the same every time.
-
-    Without any weight above nothing, nobody has a share. What does not divide goes where the
-    remainders are largest, then to the lowest numbers.
-    """
-    positive = {key: weight for key, weight in weights.items() if weight > 0}
-    whole = sum(positive.values())
-    shares = {key: total * weight // whole for key, weight in positive.items()}
-    by_remainder = sorted(
-        positive, key=lambda key: (-(total * positive[key] % whole), key is None, key or 0)
-    )
-    for key in by_remainder[: total - sum(shares.values())]:
-        shares[key] += 1
-    return shares
 
 
 def _by_invoice(payment_fen: int, invoices: Mapping[int, Invoice]) -> dict[int, int]:

@@ -9,10 +9,11 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from pipeline.sources.odoo.allocation import Invoice, allocate, share
+from pipeline.sources.odoo.allocation import Invoice, allocate
 from pipeline.sources.odoo.domains import Domain, window
 from pipeline.sources.odoo.reading import Reader
 from pipeline.sources.records import Record
+from pipeline.sources.sharing import share
 
 PAYMENT, ORDER = "account.payment", "sale.order"
 MATCH, ENTRY, ORDER_LINE = "account.partial.reconcile", "account.move.line", "sale.order.line"

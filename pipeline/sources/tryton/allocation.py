@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from pipeline.sources.sharing import share
+
 # Money has at least so many decimals here: fen.
 DECIMALS = 2
 
@@ -10,24 +12,13 @@ DECIMALS = 2
 def allocate(amount: Decimal, weights: Mapping[int, Decimal]) -> dict[int, Decimal]:
     """An amount that is not negative, shared out in proportion to the weights.
 
-    What rounding leaves goes to those who lost most by it, among equals to the lesser number, so
-    that the same payment is always shared out alike. A weight below zero counts nothing; where no
-    weight counts, all count alike.
+    A weight below zero counts nothing; where no weight counts, all count alike.
     """
-    if not weights:
-        return {}
     decimals = max(DECIMALS, -int(amount.as_tuple().exponent))
     units = int(amount.scaleb(decimals))
-    counted = {of: _whole(max(weight, Decimal(0))) for of, weight in sorted(weights.items())}
-    if not any(counted.values()):
-        counted = dict.fromkeys(counted, 1)
-    total = sum(counted.values())
-    shares = {of: divmod(units * weight, total) for of, weight in counted.items()}
-    left = units - sum(share for share, _ in shares.values())
-    first = sorted(shares, key=lambda of: (-shares[of][1], of))[:left]
-    return {
-        of: Decimal(share + (of in first)).scaleb(-decimals) for of, (share, _) in shares.items()
-    }
+    counted = {of: _whole(weight) for of, weight in weights.items()}
+    shares = share(units, counted) or share(units, dict.fromkeys(counted, 1))
+    return {of: Decimal(shares.get(of, 0)).scaleb(-decimals) for of in sorted(counted)}
 
 
 def _whole(weight: Decimal) -> int:
