@@ -201,12 +201,26 @@ def test_a_number_that_only_looks_like_a_rounded_one_is_kept(tmp_path: Path) -> 
     assert ids(extract(open_orders(tmp_path)), "order_no") == ["1E10", "202610010000001000"]
 
 
+def test_one_number_that_ends_in_zeros_among_others_is_kept(tmp_path: Path) -> None:
+    numbers = ["20261001123400100000", "20261001123400100001"]
+    rows = [row.replace(f"O{n}", numbers[n - 1]) for n, row in enumerate(ROWS, start=1)]
+    write_orders(tmp_path, [HEADER, *rows])
+    assert ids(extract(open_orders(tmp_path)), "order_no") == numbers
+
+
 def test_a_repeated_column_matters_only_where_it_is_wanted(tmp_path: Path) -> None:
     write_orders(tmp_path, [HEADER + ",来源,来源", *(row + ",a,b" for row in ROWS)])
     assert orders(open_orders(tmp_path)) == ["S1", "S2"]
     write_orders(tmp_path, [HEADER + ",金额", *(row + ",1" for row in ROWS)])
     with pytest.raises(PermanentSourceError, match="column 金额 found more than once"):
         extract(open_orders(tmp_path))
+
+
+def test_a_repeated_column_of_a_sheet_is_refused_as_well(tmp_path: Path) -> None:
+    rows = [[*HEADER.split(","), "金额"], *([*row.split(","), "1"] for row in ROWS)]
+    write_workbook(tmp_path / "orders.xlsx", rows)
+    with pytest.raises(PermanentSourceError, match="column 金额 found more than once"):
+        extract(open_orders(tmp_path, files="orders.xlsx"))
 
 
 def sheet_rows() -> list[list[Any]]:

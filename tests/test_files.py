@@ -263,6 +263,15 @@ def test_a_day_without_its_file_is_not_ready_rather_than_empty(tmp_path: Path) -
         next(extracts)
 
 
+def test_days_after_one_without_its_file_are_landed_all_the_same(tmp_path: Path) -> None:
+    for day in (DAYS[0], DAYS[2]):
+        write_events(tmp_path, [json.dumps(event(0))], f"{day:%Y%m%d}")
+    extracts = open_events(tmp_path).extract(DAYS)
+    assert [next(extracts).day, next(extracts).day] == [DAYS[0], DAYS[2]]
+    with pytest.raises(NotReadyError, match="2026-10-02"):
+        next(extracts)
+
+
 def test_an_epoch_in_another_unit_than_mapped_is_refused(tmp_path: Path) -> None:
     write_events(tmp_path, [json.dumps(event(0))])
     seconds = EVENT_COLUMNS | {"occurred_at": {"from": "ts", "unit": "seconds"}}

@@ -288,11 +288,19 @@ def test_a_payment_of_several_orders_is_split_to_the_fen() -> None:
     orders = [
         {"o_id": 1, "paid_amount": Decimal("33.33"), "pays": [payment("P", Decimal("100.00"))]},
         {"o_id": 2, "paid_amount": "66.67", "pays": [payment("P", Decimal("100.00"))]},
-        {"o_id": 3, "paid_amount": "10.00", "pays": [payment("Q", "5.00")]},
-        {"o_id": 4, "paid_amount": "10.00", "pays": [payment("Q", "5.00")]},
+        {"o_id": 3, "paid_amount": "5.00", "pays": [payment("Q", "5.00")]},
+        {"o_id": 4, "paid_amount": "5.00", "pays": [payment("Q", "5.00")]},
     ]
     parts = [Decimal(str(of["pays"][0]["amount"])) for of in allocate(orders)]
     assert parts == [Decimal("33.33"), Decimal("66.67"), Decimal("5.00"), Decimal("5.00")]
+
+
+def test_a_payment_whose_split_is_unclear_has_no_amount_and_is_not_doubled() -> None:
+    orders = [
+        {"o_id": 1, "paid_amount": "60", "pays": [payment("P", "100")]},
+        {"o_id": 2, "paid_amount": "30", "pays": [payment("P", "100")]},
+    ]
+    assert [of["pays"][0]["amount"] for of in allocate(orders)] == [None, None]
 
 
 def test_the_token_is_fetched_once_kept_and_renewed_before_it_ends(

@@ -372,6 +372,15 @@ def test_the_days_of_changed_bills_are_found_by_the_servers_own_time(tmp_path: P
     assert source.changed_days(None, known) == set(DAYS)
 
 
+def test_a_bill_that_leaves_the_filter_makes_its_day_change(tmp_path: Path) -> None:
+    server = write_orders(KingdeeServer(), 3)
+    source = open_table(tmp_path, server, ORDERS | {"where": "FDocumentStatus = 'C'"})
+    since, known = day_start(DAYS[2]) + timedelta(hours=12), dict.fromkeys(DAYS, "")
+    cancelled = order(2, FModifyDate="2026-10-03 12:05:00", FDocumentStatus="D")
+    server.write("SAL_SaleOrder", 2, cancelled)
+    assert source.changed_days(since, known) == {DAYS[1]}
+
+
 def test_a_bill_without_a_date_belongs_to_the_first_day(tmp_path: Path) -> None:
     server = KingdeeServer()
     server.write("SAL_SaleOrder", 1, order(1, FDate=None), FSaleOrderFinance=[{}])

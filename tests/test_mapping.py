@@ -62,7 +62,21 @@ def test_tax_that_stands_apart_is_added_exactly() -> None:
         {"net": "1,234.50", "tax": "¥1", "fee": "-0.01"},
         {"net": None, "tax": "1", "fee": None},
     )
-    assert column("amount_fen", source, *rows) == [30, 123549, None]
+    assert column("amount_fen", source, *rows) == [30, 123549, 100]
+
+
+@pytest.mark.parametrize("written", ["1_000", "1e2", "1.23E+05", "--1", "."])
+def test_what_nobody_writes_who_means_an_amount_is_refused(written: str) -> None:
+    result = mapped({"amount_fen": {"from": "net", "unit": "yuan"}}, {"net": written})
+    assert result.rows.num_rows == 0
+    assert len(result.rejected) == 1
+
+
+def test_the_day_that_stands_for_none_leaves_the_next_candidate_a_chance() -> None:
+    source = {"from": ["paid", "made"]}
+    rows = ({"paid": "0000-00-00 00:00:00", "made": "2026-10-01 10:00:00"},)
+    (instant,) = column("created_at", source, *rows)
+    assert instant.isoformat() == "2026-10-01T10:00:00+08:00"
 
 
 def test_an_addend_that_cannot_be_read_refuses_the_row() -> None:
@@ -73,7 +87,7 @@ def test_an_addend_that_cannot_be_read_refuses_the_row() -> None:
     result = mapped({"amount_fen": source}, {"net": "100", "tax": "free"})
     assert result.rows.num_rows == 0
     ((_, rejected),) = result.rejected
-    assert "amount_fen" in rejected.reason
+    assert "amount_fen: found 'free' in net + tax" in rejected.reason
     assert '"tax": "free"' in rejected.raw
 
 

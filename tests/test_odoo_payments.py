@@ -198,6 +198,18 @@ def test_a_payment_matched_later_makes_its_day_change(tmp_path: Path) -> None:
     assert source.changed_days(later, known) == {DAYS[1]}
 
 
+def test_a_payment_that_leaves_the_filter_makes_its_day_change(tmp_path: Path) -> None:
+    server = shop()
+    number = pay(server, 219.9, [2], state="posted")
+    filtered = RECEIPTS | {"where": [["state", "=", "posted"]]}
+    source = open_table(tmp_path, server, filtered, table="erp_receipts")
+    assert sum(extract.rows.num_rows for extract in source.extract(DAYS)) == 2
+    later = SAVED + timedelta(hours=5)
+    server.commit(later, "account.payment", {"id": number, "state": "canceled"})
+    assert source.changed_days(later, dict.fromkeys(DAYS, "")) == {DAYS[1]}
+    assert sum(extract.rows.num_rows for extract in source.extract(DAYS)) == 0
+
+
 def test_a_payment_in_another_currency_lands_in_that_of_its_company(tmp_path: Path) -> None:
     server = shop(18)
     pay(server, 30.0, [2], currency_id=2, amount_company_currency_signed=-219.9)

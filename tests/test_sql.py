@@ -161,7 +161,7 @@ def test_a_query_is_read_like_a_table_and_names_are_found_in_any_case(erp: Path)
         name: (source.lower() if isinstance(source, str) else source)
         for name, source in ORDERS["columns"].items()
     }
-    query = "select * from t_sal_order where FSTATUS = 'C';"
+    query = "select * from t_sal_order where FSTATUS = 'C' -- those that are paid"
     source = open_orders(
         erp, table=None, query=query, columns=columns, changed_column="fmodifydate"
     )
@@ -237,6 +237,21 @@ def test_an_open_day_is_complete_as_far_as_any_table_of_the_database_shows(erp: 
     for name in tables:
         *_, last = open_source(name, company).extract(DAYS)
         assert last.complete_until == day_end(DAYS[2])
+
+
+def test_a_mistyped_date_ahead_of_the_clock_completes_no_day(erp: Path) -> None:
+    execute(
+        erp,
+        "create table refunds (refund_doc_no, amount_fen int, posted_at)",
+        "insert into refunds values ('R0', 1, '2026-10-01 09:00:00')",
+        "insert into refunds values ('R1', 1, '2062-10-01 09:00:00')",
+    )
+    table = {"erp_refunds": {"table": "refunds", "time_zone": "Asia/Shanghai"}}
+    company = make_company(erp, table, last_day=None)
+    extracts = list(open_source("erp_refunds", company).extract(DAYS))
+    assert {extract.complete_until for extract in extracts} == {
+        datetime(2026, 10, 1, 1, tzinfo=UTC)
+    }
 
 
 def test_a_probe_counts_what_it_reached(erp: Path) -> None:

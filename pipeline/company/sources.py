@@ -325,7 +325,7 @@ CONNECTORS: dict[str, Connector] = {
         ),
         connection_needs=("base_url", "database", "user", "password_env"),
         table_needs=("columns",),
-        table_takes=("object", "where", "page_size", "time_zone"),
+        table_takes=("object", "where", "page_size", "reconcile_days", "time_zone"),
     ),
     "wechat_callbacks": Connector(
         tables=("message_results", "callback_events", "messages"),

@@ -131,7 +131,7 @@ def read_delimited(
         text = text.replace("\r", "\n")
     layout, body = _find_layout(text, columns, name, delimiter, header_row)
     wanted = columns.among([column for column in layout.columns if column], name)
-    _refuse_repeated(layout, wanted)
+    refuse_repeated(name, layout.columns, wanted)
     read = _read_quickly(body, layout, wanted) or _read_record_by_record(body, layout, wanted)
     read = _set_totals_apart(read, body, layout, columns)
     return replace(
@@ -216,11 +216,12 @@ def _names(lines: Iterable[str], delimiter: str) -> tuple[list[str], int]:
     return names, reader.line_num
 
 
-def _refuse_repeated(layout: _Layout, wanted: Sequence[str]) -> None:
-    repeated = [column for column in wanted if layout.columns.count(column) > 1]
+def refuse_repeated(name: str, columns: Sequence[str | None], wanted: Sequence[str]) -> None:
+    """Raise PermanentSourceError where the header of the file `name` bears a wanted name twice."""
+    repeated = [column for column in wanted if columns.count(column) > 1]
     if repeated:
         raise PermanentSourceError(
-            f"{layout.name}: column {', '.join(repeated)} found more than once, allowed: once each"
+            f"{name}: column {', '.join(repeated)} found more than once, allowed: once each"
         )
 
 

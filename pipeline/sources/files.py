@@ -31,8 +31,9 @@ from pipeline.sources.mapping import DAY, Mapped, map_rows, split_days
 MANIFEST = "_manifest.csv"
 DAY_MARK = "{day}"
 # What a spreadsheet leaves of a number with more than the 15 digits that it keeps: 4.2E+27, or
-# zeros from the 16th on, which from five of them on is no chance.
-ROUNDED = r"^(\d\.\d+[Ee]\+?\d{2}|\d[Ee]\+\d{2}|\d{15}0{5,})$"
+# zeros from the 16th on. One number may end so by itself, all of a column do not.
+EXPONENT = r"^(\d\.\d+[Ee]\+?\d{2}|\d[Ee]\+\d{2})$"
+LONG, ZEROED = r"^\d{20,}$", r"^\d{15}0{5,}$"
 
 # A kernel dates files by its last tick, which lies up to a hundredth of a second back.
 CLOCK_TICK_SECONDS = 0.01
@@ -65,15 +66,17 @@ class FileSource(Uncounted):
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per asked day, in order.
 
-        Raises NotReadyError where no file holds an asked day yet.
+        Raises NotReadyError where no file holds an asked day yet, after the days that have one.
         """
         asked = sorted(set(days))
         if self._settings.holds == "day":
             files = self._files_by_day()
             for day in asked:
-                if not files.get(day):
-                    raise self._not_ready(day)
-                yield self._extract_day_file(day, files[day])
+                if files.get(day):
+                    yield self._extract_day_file(day, files[day])
+            missing = [day for day in asked if not files.get(day)]
+            if missing:
+                raise self._not_ready(missing[0])
         elif asked:
             yield from self._extract_history(asked)
 
@@ -247,7 +250,7 @@ class FileSource(Uncounted):
         for column in self._columns.identifiers:
             if column not in rows.column_names:
                 continue
-            is_rounded = pc.match_substring_regex(rows.column(column), ROUNDED)
+            is_rounded = _is_rounded(rows.column(column))
             if pc.any(is_rounded).as_py():
                 found = rows.filter(pc.fill_null(is_rounded, False)).slice(0, 1).to_pylist()[0]
                 raise PermanentSourceError(
@@ -318,6 +321,16 @@ class FileSource(Uncounted):
             f"{self.table.name} {day}: found no file '{wanted}' in {self._folder}{newest}",
             next_step="put the export of that day there; a day without rows needs its file too",
         )
+
+
+def _is_rounded(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which of a column's numbers a spreadsheet has rounded."""
+    is_cut = pc.match_substring_regex(numbers, EXPONENT)
+    is_long = pc.match_substring_regex(numbers, LONG)
+    is_zeroed = pc.match_substring_regex(numbers, ZEROED)
+    if pc.sum(is_zeroed).as_py() != pc.sum(is_long).as_py():
+        return is_cut
+    return pc.or_(is_cut, is_zeroed)
 
 
 def _is_newer(paths: Sequence[Path], since: datetime | None) -> bool:

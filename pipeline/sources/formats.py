@@ -18,7 +18,7 @@ from pipeline.errors import BrokenContentError, PermanentSourceError
 from pipeline.landing import Rejected
 from pipeline.sources.archives import unpack
 from pipeline.sources.columns import WantedColumns
-from pipeline.sources.delimited import FileRows, decode, place, read_delimited
+from pipeline.sources.delimited import FileRows, decode, place, read_delimited, refuse_repeated
 from pipeline.sources.exported import as_meant, find_header, without_totals
 from pipeline.sources.mapping import mask_phones
 
@@ -194,6 +194,7 @@ def _read_sheet(
     above = settings.header_row - 1 if settings.header_row else find_header(texts, columns)
     names = texts[above] if above < len(texts) else []
     wanted = columns.among([column for column in names if column], name)
+    refuse_repeated(name, names, wanted)
     below = [(number, row) for number, row in enumerate(texts[above + 1 :], above + 2) if any(row)]
     read = {
         column: pa.array([row[at] for _, row in below], pa.string())

@@ -135,6 +135,11 @@ class _Field:
     time_zone: str
 
     @property
+    def is_dated(self) -> bool:
+        """Whether it is a day or an instant."""
+        return self.column.kind in ("day", "instant")
+
+    @property
     def text(self) -> str:
         """The name under which the source's text stands."""
         return self._own_text if self.choice_sql else _quote(self.source.fields[0])
@@ -164,6 +169,8 @@ class _Field:
     @property
     def told_name(self) -> str:
         """The source's names, for messages."""
+        if self.source.plus:
+            return " + ".join(self.source.fields)
         return " or ".join(candidate.field for candidate in self.source.candidates) or "`value`"
 
     @property
@@ -205,17 +212,22 @@ class _Field:
         if reading == "words":
             return _words_sql(self.text, self.source.values)
         if reading in ("yuan", "fen"):
-            added = (
-                f" + case when {_quote(name)} is null then 0 else {_fen(_quote(name), reading)} end"
-                for name in self.source.plus
+            parts = " + ".join(
+                f"case when {part} is null then 0 else {_fen(part, reading)} end"
+                for part in self._parts
             )
-            return _fen(self.text, reading) + "".join(added)
+            return f"case when coalesce({', '.join(self._parts)}) is not null then {parts} end"
         if reading == "number":
             return _without_commas(self.text)
         if reading == "day":
             digits = f"try_strptime({self.text}, '%Y%m%d')::date"
             return f"coalesce(try_cast({self.text} as date), {digits})"
         return _instant(self.text, reading)
+
+    @property
+    def _parts(self) -> list[str]:
+        """The names of the texts that add up to an amount."""
+        return [self.text, *map(_quote, self.source.plus)]
 
     @property
     def delivered(self) -> str:
@@ -234,9 +246,16 @@ class _Field:
             f"{self.column.name}: found '",
             f"' in {self.told_name}, allowed: {allowed}",
         )
+        found = self.text
+        if self.source.plus:
+            unreadable = (
+                f"case when {_fen(part, self.reading)} is null then {part} end"
+                for part in self._parts
+            )
+            found = f"coalesce({', '.join(unreadable)})"
         return (
-            f"when {self.text} is not null and {self.value} is null"
-            f" then {_literal(before)} || left({self.text}, 60) || {_literal(after)}"
+            f"when {found} is not null and {self.value} is null"
+            f" then {_literal(before)} || left({found}, 60) || {_literal(after)}"
         )
 
 
@@ -254,7 +273,8 @@ def _map_sql(
     sources = dict.fromkeys(name for field in fields for name in field.source.fields)
     if DATED in rows.column_names:
         sources[DATED] = None
-    said = "".join(f", nullif(trim({_quote(name)}), '') as {_quote(name)}" for name in sources)
+    dated = {name for field in fields if field.is_dated for name in field.source.fields}
+    said = "".join(f", {_said_sql(name, name in dated)} as {_quote(name)}" for name in sources)
     place = f'"{PLACE}"' if PLACE in rows.column_names else "null::varchar"
     chosen = "".join(
         f", {choice} as {field.text}" for field in fields if (choice := field.choice_sql)
@@ -310,6 +330,12 @@ def _candidate_sql(candidate: Candidate) -> str:
     return f"nullif(trim({found}), '')"
 
 
+def _said_sql(name: str, is_dated: bool) -> str:
+    """SQL of a field's text; null where it is empty, or the day that systems write for none."""
+    text = f"nullif(trim({_quote(name)}), '')"
+    return f"case when {text} like '0000-00-00%' then null else {text} end" if is_dated else text
+
+
 def _words_sql(text: str, words: Mapping[str, str]) -> str:
     cases = " ".join(
         f"when {_literal(word)} then {_literal(meaning)}" for word, meaning in words.items()
@@ -326,7 +352,9 @@ def _fen(text: str, unit: str) -> str:
     )
     # Four decimals wash out what a float column added far behind the comma.
     fen = f"({_number(plain, 4)} * {100 if unit == 'yuan' else 1})"
-    return f"case when {fen} = trunc({fen}) then try_cast({fen} as bigint) end"
+    # DuckDB also reads 1_000 and 1e2, which nobody writes who means an amount.
+    is_plain = rf"regexp_full_match({plain}, '[+-]?\d*\.?\d*')"
+    return f"case when {is_plain} and {fen} = trunc({fen}) then try_cast({fen} as bigint) end"
 
 
 def _without_commas(text: str) -> str:

@@ -5,6 +5,7 @@ What a system words its own way inside a successful reply is the concern of its 
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 
@@ -57,5 +58,6 @@ def _refusal(response: httpx.Response, what: str, conceal: Sequence[str]) -> Exc
 def concealed(text: str, conceal: Sequence[str]) -> str:
     """What a system says, as messages may tell it: on one line, without secrets, not too long."""
     for secret in filter(None, conceal):
-        text = text.replace(secret, "***")
+        for written in (secret, quote(secret, safe=""), quote_plus(secret)):
+            text = text.replace(written, "***")
     return mask_phones(" ".join(text.split()))[:TOLD_CHARACTERS]

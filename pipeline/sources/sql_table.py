@@ -23,7 +23,8 @@ from pipeline.sources.windows import Counts, Window
 
 # Instants of what is planned lie ahead of the source's own time.
 PLANNED = ("due_at", "slot_at")
-MISTYPED_FROM = datetime(2100, 1, 1, tzinfo=UTC)
+# The database's clock may be this far ahead of ours.
+CLOCKS_APART = timedelta(minutes=10)
 # The days of older rows need no telling apart, and the first of all have no instant in UTC.
 OLDEST_TOLD = date(1970, 1, 1)
 
@@ -120,7 +121,10 @@ class SqlTable:
         return counts
 
     def latest(self) -> datetime | None:
-        """The greatest instant of change, else of the columns that date rows."""
+        """The greatest instant of change, else of the columns that date rows.
+
+        One ahead of this machine's clock is a mistyped date, and proves nothing.
+        """
         sources: Sequence[str] = self._settings.changed_columns
         if not sources:
             if not self._dating or self._table.day_of[0] in PLANNED:
@@ -131,7 +135,7 @@ class SqlTable:
         kind = "number" if unit else database.instant_kind
         read = database.read(
             f"select {database.text(f'max({instant})', kind)} as latest from {self._origin}"
-            f" where {instant} < {self._bound(MISTYPED_FROM, sources)}",
+            f" where {instant} < {self._bound(datetime.now(UTC) + CLOCKS_APART, sources)}",
             self.name,
         )
         return self._parse(read.column(0)[0].as_py(), unit)
@@ -170,7 +174,8 @@ class SqlTable:
         """What stands after `from`."""
         if self._settings.table:
             return ".".join(map(self._database.quote, self._settings.table.split(".")))
-        return f"({(self._settings.query or '').strip().rstrip(';')}) delivered"
+        # A comment at its end must not swallow the bracket.
+        return f"({(self._settings.query or '').strip().rstrip(';')}\n) delivered"
 
     @cached_property
     def _kinds(self) -> dict[str, str]:

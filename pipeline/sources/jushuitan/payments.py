@@ -15,8 +15,9 @@ def allocate(orders: Sequence[dict[str, Any]]) -> list[Record]:
     """The orders with the payments that paid them.
 
     Refunds stand in the same list, marked as no payment of the order: they are left out here.
-    A payment that several orders list whole is split as their paid amounts, where these add up to
-    it; otherwise the amounts are parts already.
+    A payment that several orders list with one amount is split as their paid amounts, where these
+    add up to it. Where each paid just that amount, or the amounts differ, they are parts already.
+    Where neither fits, no order has an amount of it: landing sets such rows aside.
     """
     listed: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = defaultdict(list)
     paid = [order | {PAYS: list(_payments(order))} for order in orders]
@@ -25,7 +26,7 @@ def allocate(orders: Sequence[dict[str, Any]]) -> list[Record]:
             listed[str(as_text(payment.get("pay_id")))].append((order, payment))
     for entries in listed.values():
         parts = _parts(entries)
-        for (_, payment), part in zip(entries, parts, strict=False):
+        for (_, payment), part in zip(entries, parts, strict=True):
             payment["amount"] = part
     return list(paid)
 
@@ -45,14 +46,16 @@ def _is_of(entry: dict[str, Any], order: dict[str, Any]) -> bool:
     return named in (None, "0", as_text(order.get("o_id")))
 
 
-def _parts(entries: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[Decimal]:
-    """What each order got of a payment that all of them list whole; nothing where they do not."""
-    amounts = {_amount(payment.get("amount")) for _, payment in entries}
-    parts = [_amount(order.get(PAID_AMOUNT)) for order, _ in entries]
-    known = [part for part in parts if part is not None]
-    if len(entries) < 2 or len(amounts) != 1 or len(known) != len(parts):
-        return []
-    return known if sum(known) == amounts.pop() else []
+def _parts(entries: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[Any]:
+    """What each order got of a payment, in the order of its entries; None where that is unclear."""
+    told = [payment.get("amount") for _, payment in entries]
+    amounts = {_amount(amount) for amount in told}
+    paid = [_amount(order.get(PAID_AMOUNT)) for order, _ in entries]
+    if len(entries) < 2 or len(amounts) > 1 or set(paid) == amounts:
+        return told
+    known = [part for part in paid if part is not None]
+    is_split = len(known) == len(paid) and sum(known) == amounts.pop()
+    return list(paid) if is_split else [None] * len(entries)
 
 
 def _amount(value: Any) -> Decimal | None:

@@ -75,7 +75,8 @@ class KingdeeBills(RecordSource):
             fields = [path for path in asked.fields if self._has_field(path, known)]
             key = form.entry_key(self._entry) if self._entry else form.key
             fields = list(dict.fromkeys([key, *fields]))
-            filters = [self._where, self._window(asked, known)]
+            # What has changed may have left `where`, and its day held it before.
+            filters = [None if asked.is_by_change else self._where, self._window(asked, known)]
             last = 0
             while rows := self._query(ask, fields, [*filters, f"{key} > {last}"]):
                 keys = [_key(row[0], self._what) for row in rows]

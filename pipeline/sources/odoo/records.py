@@ -90,7 +90,10 @@ class OdooRecords(RecordSource):
                 yield page
 
     def _domain(self, reader: Reader, asked: Asked, known: set[str]) -> Domain:
-        return [*self._where, *self._window(reader, asked, known)]
+        """What has changed may have left `where`: it is looked at whatever it is now, since its
+        day held it before."""
+        window = self._window(reader, asked, known)
+        return window if asked.is_by_change else [*self._where, *window]
 
     def _window(self, reader: Reader, asked: Asked, known: set[str]) -> Domain:
         if asked.is_by_change:

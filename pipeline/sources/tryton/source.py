@@ -42,6 +42,7 @@ class TrytonSource(RecordSource):
     """
 
     connector = "tryton"
+    can_count_by_day = True
 
     def __init__(
         self,
