@@ -15,12 +15,10 @@ from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Control, Extract, business_day, day_end, day_start
 from pipeline.sources.days import adjoining
 from pipeline.sources.mapping import Mapped, map_rows, split_days
+from pipeline.sources.records import COMMIT_OVERLAP
 from pipeline.sources.sql_table import SqlTable
 from pipeline.sources.windows import Reading, Window, count_by_day, plan_readings
 
-# A transaction may commit minutes after the change time that it wrote: rows as late as this are
-# found by the next run.
-COMMIT_OVERLAP = timedelta(minutes=10)
 # Of so many days at once are the rows counted: one answer, one row per day.
 LONGEST_SPAN_DAYS = 366
 # What one reading holds in memory: some 100 to 300 MB of text, and as much again while it is

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.errors import PermanentSourceError, SourceError, TransientSourceError
-from pipeline.sources.mapping import mask_phones
+from pipeline.sources.replies import concealed
 from pipeline.sources.wire import QuotaOfMinuteError
 
 SUCCESS = 0
@@ -52,9 +52,8 @@ _PASSING_WORDS = ("稍后", "繁忙", "超时", "系统异常", "频", "timeout"
 
 def refusal(what: str, code: int, said: str, conceal: tuple[str, ...]) -> SourceError:
     """The error of a code."""
-    for secret in filter(None, conceal):
-        said = said.replace(secret, "***")
-    message = f"{what}: code {code}, it says '{mask_phones(said)[:TOLD_CHARACTERS]}'"
+    told = concealed(said, conceal)[:TOLD_CHARACTERS]
+    message = f"{what}: code {code}, it says '{told}'"
     known = CODES.get(code)
     if known is not None:
         return known.error(message, next_step=known.next_step)

@@ -19,12 +19,10 @@ from pipeline.errors import (
     SourceError,
     TransientSourceError,
 )
-from pipeline.sources.mapping import mask_phones
-from pipeline.sources.replies import exchange
+from pipeline.sources.replies import concealed, exchange
 from pipeline.sources.tryton.values import decode, encode
 from pipeline.sources.wire import Wire
 
-TOLD_CHARACTERS = 300
 # What databases say when the same call may work in a moment.
 _BUSY = re.compile(r"locked|timeout|timed out|deadlock|connection|serializ", re.IGNORECASE)
 
@@ -174,6 +172,4 @@ def _refusal(error: Any, what: str, conceal: tuple[str, ...]) -> SourceError:
 
 
 def _told(text: str, conceal: tuple[str, ...]) -> str:
-    for secret in filter(None, conceal):
-        text = text.replace(secret, "***")
-    return f"'{mask_phones(' '.join(text.split()))[:TOLD_CHARACTERS]}'"
+    return f"'{concealed(text, conceal)}'"

@@ -16,8 +16,7 @@ from pipeline.errors import (
     SourceError,
     TransientSourceError,
 )
-from pipeline.sources.mapping import mask_phones
-from pipeline.sources.replies import exchange
+from pipeline.sources.replies import concealed, exchange
 from pipeline.sources.shared_pace import SharedPace
 from pipeline.sources.wire import QuotaOfMinuteError, Wire
 
@@ -99,12 +98,13 @@ def _read_reply(reply: Any, what: str, app_secret: str) -> dict[str, Any]:
             next_step="check base_url: does 旺店通 企业版 answer there?",
         )
     if int(code) != 0:
-        raise _refusal(what, code, str(reply.get("message") or "").replace(app_secret, "***"))
+        said = concealed(str(reply.get("message") or ""), (app_secret,))
+        raise _refusal(what, code, said)
     return dict(reply)
 
 
 def _refusal(what: str, code: str, said: str) -> SourceError:
-    message = f"{what}: code {code}, it says '{mask_phones(said)[:TOLD_CHARACTERS]}'"
+    message = f"{what}: code {code}, it says '{said[:TOLD_CHARACTERS]}'"
     if any(word in said for word in _BUSY_WORDS):
         return QuotaOfMinuteError(message, next_step="nothing to mend: run again in a few minutes")
     if any(word in said for word in _PASSING_WORDS):
