@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -358,13 +358,19 @@ def test_a_company_that_has_ended_is_ready_to_its_last_day(tmp_path: Path) -> No
 
 def test_the_days_that_wechat_may_correct_are_landed_again(tmp_path: Path) -> None:
     known = {date(2026, 10, day): "sha" for day in range(1, 31)}
-    last = date(2026, 10, 30)
-    visits = source(write_company(tmp_path, last_day=last), "mp_daily", answering(FIGURES))
+    line = answering(FIGURES)
+    line.now = datetime(2026, 11, 20, tzinfo=UTC)
+    company = write_company(tmp_path, last_day=date(2026, 10, 30))
+    visits = source(company, "mp_daily", line)
     assert visits.changed_days(None, known) == {date(2026, 10, day) for day in range(23, 31)}
     # What a backfill lands late has its last figures already.
     assert visits.changed_days(None, {date(2026, 10, 3): "sha"}) == set()
     assert visits.changed_days(None, {}) == set()
-    company = write_company(tmp_path, last_day=last, trailing_days=0)
+    # A last day that lies ahead of the clock leaves the days alone that trail today.
+    line.now = datetime(2026, 10, 12, 4, tzinfo=UTC)
+    landed = {day: "sha" for day in known if day < date(2026, 10, 12)}
+    assert visits.changed_days(None, landed) == {date(2026, 10, day) for day in range(4, 12)}
+    company = write_company(tmp_path, last_day=date(2026, 10, 30), trailing_days=0)
     settled = source(company, "mp_daily", answering(FIGURES))
     assert settled.changed_days(None, known) == set()
 

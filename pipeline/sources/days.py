@@ -1,10 +1,13 @@
 """Which days a system can be asked for, and which are worth asking for again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import ClassVar
 
-from pipeline.company import Company, TableSource
+from pipeline.company import Company, Connection, TableSource
+from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI
+from pipeline.sources.wire import Wire
 
 
 class Uncounted:
@@ -16,29 +19,66 @@ class Uncounted:
         return {}
 
 
-def last_ready_day(company: Company, now: datetime, ready_at: time) -> date:
-    """The latest day whose figures are built: a day is ready at `ready_at`, Beijing, of the next.
+class DailySource(Uncounted):
+    """One landed table of a system that finishes each day at an hour of the next and cannot be
+    asked for what has changed: the days that it may still correct are asked for again."""
 
-    A company that has ended is ready to its last day, whatever the clock says.
-    """
-    if company.last_day is not None:
-        return company.last_day
+    connector: ClassVar[str]
+    ready_at: ClassVar[time]
+    """Beijing's hour, on the next day, at which the figures of a day are usually built."""
+
+    def __init__(
+        self,
+        table: LandedTable,
+        settings: TableSource,
+        connection: Connection,
+        company: Company,
+        *,
+        wire: Wire | None = None,
+    ) -> None:
+        self.table = table
+        self._settings = settings
+        self._connection = connection
+        self._company = company
+        self._wire = wire or Wire()
+
+    def changed_days(
+        self,
+        since: datetime | None,  # noqa: ARG002 - the system cannot be asked by it
+        known: Mapping[date, str],
+    ) -> set[date]:
+        """The known days among the trailing days before the newest that is ready, itself included.
+
+        Older days, which a backfill lands late, have their last figures already.
+        """
+        is_written = "trailing_days" in self._settings.model_fields_set
+        count = self._settings.trailing_days if is_written else self._usual_trailing_days
+        # The last day of the company may lie ahead of the clock; what has landed was ready.
+        ready = max([ready_day(self._wire.now(), self.ready_at), *known])
+        newest = min(self.last_day(), ready)
+        first = newest - timedelta(days=count)
+        return {day for day in known if day >= first} if count else set()
+
+    @property
+    def _usual_trailing_days(self) -> int:
+        """So many days are asked for again where sources.yml does not say how many."""
+        return 0
+
+    def last_day(self) -> date:
+        """The latest day whose figures are built, Asia/Shanghai."""
+        return last_ready_day(self._company, self._wire.now(), self.ready_at)
+
+
+def last_ready_day(company: Company, now: datetime, ready_at: time) -> date:
+    """The latest day whose figures are built; a company that has ended is ready to its last day,
+    whatever the clock says."""
+    return company.last_day if company.last_day is not None else ready_day(now, ready_at)
+
+
+def ready_day(now: datetime, ready_at: time) -> date:
+    """The latest day that is ready by the clock: a day is at `ready_at`, Beijing, of the next."""
     local = now.astimezone(SHANGHAI)
     return local.date() - timedelta(days=1 if local.time() >= ready_at else 2)
-
-
-def trailing_days(
-    settings: TableSource, known: Iterable[date], *, newest: date, usual: int
-) -> set[date]:
-    """The known days among the trailing days before the newest that is ready, itself included.
-
-    `usual` is how many days the connector asks for again where sources.yml does not say. Older
-    days, which a backfill lands late, have their last figures already.
-    """
-    is_written = "trailing_days" in settings.model_fields_set
-    count = settings.trailing_days if is_written else usual
-    first = newest - timedelta(days=count)
-    return {day for day in known if day >= first} if count else set()
 
 
 def adjoining(days: Sequence[date], most: int) -> Iterator[list[date]]:

@@ -1,29 +1,24 @@
-"""The access token of one application at 聚水潭, kept on disk and shared by all its processes.
+"""The access token of one application at 聚水潭, shared by all processes of a company.
 
 A renewal hands out another pair of tokens, and the pair before it ends: it is kept before it is
-used. Tokens open the account: the file is readable by its owner only.
+used.
 """
 
-import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from pipeline.errors import BrokenContentError, ConfigurationError, TransientSourceError
+from pipeline.errors import BrokenContentError
 from pipeline.sources.jushuitan.codes import TokenRefusedError
+from pipeline.sources.token_file import TokenFile
 
 # A token lasts about a month; a backfill that begins with one must not outlive it.
 MARGIN = timedelta(days=1)
-LOCK_SECONDS = 600.0
 
 Ask = Callable[[str], Mapping[str, Any]]
 """Asks for a pair of tokens with a refresh token; with an empty one, for the application's own."""
@@ -61,7 +56,7 @@ class AccessToken:
 
     def renew(self, refused: str, ask: Ask) -> str:
         """Another token than the one refused: what another process has renewed, or a new one."""
-        with self._locked():
+        with self._file.locked():
             kept = self._read()
             if kept is None or self.now() >= kept.good_until or kept.token == refused:
                 kept = self._read_reply(self._fetch(kept, ask))
@@ -93,59 +88,25 @@ class AccessToken:
                 next_step="check base_url: does 聚水潭 answer there?",
             ) from None
 
-    @property
-    def _file(self) -> Path:
-        return self.folder / f"jushuitan-{quote(self.app_key, safe='')}.json"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time asks for a token: the others read what it found."""
-        with self._telling_where():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileLock(self._file.with_suffix(".lock"), timeout=LOCK_SECONDS, mode=0o600)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise TransientSourceError(
-                    f"access token of {self.app_key}: another process has been asking for it for"
-                    f" {LOCK_SECONDS:.0f} s",
-                    next_step="see which other bihuan process hangs, and run again",
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    @cached_property
+    def _file(self) -> TokenFile:
+        what = f"access token of {self.app_key}"
+        return TokenFile(self.folder, f"jushuitan-{self.app_key}", what)
 
     def _read(self) -> _Kept | None:
         """What is kept. A file that is broken, or of another host, counts as none."""
         try:
-            kept = _Kept.model_validate_json(self._file.read_bytes())
-        except (OSError, ValidationError):
+            kept = _Kept.model_validate_json(self._file.read())
+        except ValidationError:
             return None
         is_ours = (kept.base_url, kept.app_key) == (self.base_url, self.app_key)
         return kept if is_ours and kept.good_until.tzinfo is not None else None
 
     def _write(self, kept: _Kept) -> None:
-        content = kept.model_dump(mode="json") | {
-            "access_token": kept.token,
-            "refresh_token": kept.refresh_token.get_secret_value(),
-        }
-        with self._telling_where():
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")  # mode 0600
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._file)
-
-    @contextmanager
-    def _telling_where(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ConfigurationError(
-                f"access token of {self.app_key}: {self.folder} cannot be written"
-                f" ({error.strerror})",
-                next_step="set `data` in company.yml to a folder that can be written, or give"
-                " --data",
-            ) from error
+        self._file.write(
+            kept.model_dump(mode="json")
+            | {
+                "access_token": kept.token,
+                "refresh_token": kept.refresh_token.get_secret_value(),
+            }
+        )

@@ -8,18 +8,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import cached_property
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, NotReadyError
 from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI, Extract, Rejected, day_end
-from pipeline.sources.days import Uncounted, adjoining, last_ready_day, trailing_days
+from pipeline.sources.days import DailySource, adjoining
 from pipeline.sources.wechat.api import Post, Reply, WechatApi
 from pipeline.sources.wechat.spans import DAY, Span, SpanOf, read_span, the_day
-from pipeline.sources.wire import Wire
 
 # Figures are corrected silently for some days; asking again costs few calls.
 TRAILING_DAYS = 7
@@ -68,11 +67,9 @@ class _Day:
     lacking: list[str] = field(default_factory=list)
 
 
-class Datacube(Uncounted):
+class Datacube(DailySource):
     """One landed table of figures. Its rows are those of all its calls, joined by their key."""
 
-    connector: ClassVar[str]
-    ready_at: ClassVar[time]
     settled_at: ClassVar[time]
     """Until here on the next day, an empty list means figures that are not built yet."""
     day_format: ClassVar[str]
@@ -80,21 +77,17 @@ class Datacube(Uncounted):
     trailing_days_of: ClassVar[Mapping[str, int]] = {}
     """How many trailing days are asked for again, where the table is no usual one."""
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._settings = settings
-        self._company = company
-        self._wire = wire or Wire()
-        self._api = WechatApi(connection, company, self._wire)
-        self._calls = self.tables[table.name]
+    @property
+    def _usual_trailing_days(self) -> int:
+        return self.trailing_days_of.get(self.table.name, TRAILING_DAYS)
+
+    @cached_property
+    def _api(self) -> WechatApi:
+        return WechatApi(self._connection, self._company, self._wire)
+
+    @property
+    def _calls(self) -> tuple[Figures, ...]:
+        return self.tables[self.table.name]
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per day, in the order asked. Raises NotReadyError where WeChat has not built
@@ -107,15 +100,6 @@ class Datacube(Uncounted):
                 yield from self._extract(post, settled)
                 for day in run[len(settled) :]:
                     yield from self._extract(post, [day])
-
-    def changed_days(
-        self,
-        since: datetime | None,  # noqa: ARG002 - WeChat cannot be asked by it
-        known: Mapping[date, str],
-    ) -> set[date]:
-        """The trailing days: WeChat does not tell which figures it has corrected."""
-        usual = self.trailing_days_of.get(self.table.name, TRAILING_DAYS)
-        return trailing_days(self._settings, known, newest=self.last_day(), usual=usual)
 
     def probe(self) -> str:
         """Ask for the latest day: proves address, secret, whitelist and permission."""
@@ -131,10 +115,6 @@ class Datacube(Uncounted):
         return (
             f"{self._api.base_url} answers {self._api.app_id}; {self.table.name} of {day} is there"
         )
-
-    def last_day(self) -> date:
-        """The latest day whose figures are built, Asia/Shanghai."""
-        return last_ready_day(self._company, self._wire.now(), self.ready_at)
 
     def _is_settled(self, day: date) -> bool:
         return self._wire.now() >= datetime.combine(day + DAY, self.settled_at, SHANGHAI)

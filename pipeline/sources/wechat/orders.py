@@ -1,20 +1,18 @@
 """WeChat's own order list: state, amount and shipping of every order paid in the mini-program."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.company import Company, Connection, TableSource
 from pipeline.conform import mask_raw
 from pipeline.errors import BrokenContentError, NotReadyError
-from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, day_end, day_start
-from pipeline.sources.days import Uncounted, last_ready_day, trailing_days
+from pipeline.sources.days import DailySource
 from pipeline.sources.wechat.api import Post, WechatApi
-from pipeline.sources.wire import Wire
 
 ORDER_LIST = "/wxa/sec/order/get_order_list"
 PAGE_SIZE = 100
@@ -36,29 +34,22 @@ class _UnreadableError(Exception):
     """An order that does not say what a row needs; the text is the reason."""
 
 
-class OrderList(Uncounted):
+class OrderList(DailySource):
     """`mp_orders`: one row per order, on the day of its payment, in the state of the asking.
 
     `shipments` is JSON text: an array of parcels with tracking number, carrier and upload instant.
     """
 
     connector = "wechat_orders"
-    ready_at = time(0)
+    ready_at = time(0)  # the list itself has no delay
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._settings = settings
-        self._company = company
-        self._wire = wire or Wire()
-        self._api = WechatApi(connection, company, self._wire)
+    @property
+    def _usual_trailing_days(self) -> int:
+        return TRAILING_DAYS
+
+    @cached_property
+    def _api(self) -> WechatApi:
+        return WechatApi(self._connection, self._company, self._wire)
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per day, in the order asked. Raises NotReadyError for a day that is not over,
@@ -68,24 +59,12 @@ class OrderList(Uncounted):
                 self._require_finished(day)
                 yield self._extract(post, day)
 
-    def changed_days(
-        self,
-        since: datetime | None,  # noqa: ARG002 - WeChat cannot be asked by it
-        known: Mapping[date, str],
-    ) -> set[date]:
-        """The trailing days: the list cannot be asked for what has changed."""
-        return trailing_days(self._settings, known, newest=self.last_day(), usual=TRAILING_DAYS)
-
     def probe(self) -> str:
         """Ask for one order of the latest day: proves address, secret, whitelist and permission."""
         day = self.last_day()
         with self._api.open() as post:
             _read_page(post, day, last_index=None, page_size=1)
         return f"{self._api.base_url} answers {self._api.app_id}; the order list of {day} is there"
-
-    def last_day(self) -> date:
-        """The latest finished day, Asia/Shanghai: the list itself has no delay."""
-        return last_ready_day(self._company, self._wire.now(), time(0))
 
     def _require_finished(self, day: date) -> None:
         if day > self.last_day():

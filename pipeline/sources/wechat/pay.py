@@ -3,18 +3,18 @@
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from functools import partial
+from datetime import date, time, timedelta
+from functools import cached_property, partial
 
 import httpx
 import pyarrow as pa
 
-from pipeline.company import Company, Connection, TableSource
+from pipeline.company import TableSource
 from pipeline.company.sources import PAY_URL
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, day_end
-from pipeline.sources.days import Uncounted, last_ready_day, trailing_days
+from pipeline.sources.days import DailySource
 from pipeline.sources.wechat.archive import BillArchive
 from pipeline.sources.wechat.bill import read_bill
 from pipeline.sources.wechat.fund_flow import read_fund_flow
@@ -22,7 +22,7 @@ from pipeline.sources.wechat.merchant import AddressRefusedError, MerchantLine
 from pipeline.sources.wechat.paycodes import NoStatementError, RequestRefusedError
 from pipeline.sources.wechat.signing import MerchantKeys
 from pipeline.sources.wechat.statement import EMPTY, Statement, unpack
-from pipeline.sources.wire import LOOPBACK, Wire
+from pipeline.sources.wire import LOOPBACK
 
 # WeChat Pay builds the bills from 09:00 on and asks to fetch them after 10:00.
 READY_AT = time(10)
@@ -50,7 +50,7 @@ class BillKind:
         return f"{self.path.rpartition('/')[2]}-{self.choice[1]}"
 
 
-class MerchantBills(Uncounted):
+class MerchantBills(DailySource):
     """`pay_bill` and `pay_fund_flow`: one merchant's bills, of every app that it serves.
 
     Money in fen, fees in thousandths of a fen. A refund is a snapshot of its acceptance: its state
@@ -61,24 +61,17 @@ class MerchantBills(Uncounted):
     connector = "wechat_pay"
     ready_at = READY_AT
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._settings = settings
-        self._connection = connection
-        self._company = company
-        self._wire = wire or Wire()
-        self._base_url = connection.base_url or PAY_URL
-        merchant_id = connection.merchant_id or ""
-        self._kind = _kind_of(table, settings, merchant_id)
-        self._archive = BillArchive(company.data, merchant_id)
+    @property
+    def _base_url(self) -> str:
+        return self._connection.base_url or PAY_URL
+
+    @cached_property
+    def _kind(self) -> BillKind:
+        return _kind_of(self.table, self._settings, self._connection.merchant_id or "")
+
+    @cached_property
+    def _archive(self) -> BillArchive:
+        return BillArchive(self._company.data, self._connection.merchant_id or "")
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per day, in the order asked, tied to the bill's own summary.
@@ -91,14 +84,6 @@ class MerchantBills(Uncounted):
             line = self._line(client)
             for day in days:
                 yield self._as_extract(day, self._bill_of(line, day))
-
-    def changed_days(
-        self,
-        since: datetime | None,  # noqa: ARG002 - a bill is never changed
-        known: Mapping[date, str],
-    ) -> set[date]:
-        """None, unless sources.yml asks for trailing days: a bill is never changed."""
-        return trailing_days(self._settings, known, newest=self.last_day(), usual=0)
 
     def probe(self) -> str:
         """Ask for the latest bill: proves address, keys on both sides, clock and permission."""
@@ -113,10 +98,6 @@ class MerchantBills(Uncounted):
                 state = "is being built"
         merchant = f"merchant {self._connection.merchant_id}"
         return f"{self._base_url} answers {merchant}; the {self._name(day)} {state}"
-
-    def last_day(self) -> date:
-        """The latest day whose bill is built, Asia/Shanghai."""
-        return last_ready_day(self._company, self._wire.now(), READY_AT)
 
     def _line(self, client: httpx.Client) -> MerchantLine:
         # The limit is the real host's; a stand-in on this machine has none.

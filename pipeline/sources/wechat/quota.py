@@ -4,22 +4,21 @@ Asked about the calls that the connected tables make at that application. Resett
 people to decide, and not done here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, time
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.company import Company, Connection, TableSource
+from pipeline.company import Company
 from pipeline.errors import BrokenContentError
-from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, day_end
-from pipeline.sources.days import Uncounted, last_ready_day
+from pipeline.sources.days import DailySource
 from pipeline.sources.wechat import miniprogram, official_account
 from pipeline.sources.wechat.api import Post, WechatApi
 from pipeline.sources.wechat.errcodes import UnknownCallError
 from pipeline.sources.wechat.orders import ORDER_LIST
-from pipeline.sources.wire import Wire
 
 QUOTA = "/cgi-bin/openapi/quota/get"
 PATHS_OF_TABLE: dict[str, tuple[str, ...]] = {
@@ -33,26 +32,19 @@ QUOTA_FIGURES = ("daily_limit", "used", "remain")
 RATE_FIGURES = ("call_count", "refresh_second")
 
 
-class CallQuotas(Uncounted):
+class CallQuotas(DailySource):
     """One row per call of one application, on the latest day: WeChat tells the present only."""
 
     connector = "wechat_quota"
     ready_at = time(0)
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._company = company
-        self._wire = wire or Wire()
-        self._api = WechatApi(connection, company, self._wire)
-        self._paths = _paths_of(settings.connection, company)
+    @cached_property
+    def _api(self) -> WechatApi:
+        return WechatApi(self._connection, self._company, self._wire)
+
+    @cached_property
+    def _paths(self) -> tuple[str, ...]:
+        return _paths_of(self._settings.connection, self._company)
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per day, in order; those before the latest are empty and complete."""
@@ -66,14 +58,6 @@ class CallQuotas(Uncounted):
                     rejected=tuple(rejected),
                 )
 
-    def changed_days(
-        self,
-        since: datetime | None,  # noqa: ARG002 - the past cannot be asked for
-        known: Mapping[date, str],  # noqa: ARG002
-    ) -> set[date]:
-        """None: what was asked on a day cannot be asked again."""
-        return set()
-
     def probe(self) -> str:
         """Ask about the first call: proves address, secret and whitelist."""
         with self._api.open() as post:
@@ -82,10 +66,6 @@ class CallQuotas(Uncounted):
         return (
             f"{self._api.base_url} answers {self._api.app_id}; quotas of {len(self._paths)} calls"
         )
-
-    def last_day(self) -> date:
-        """The latest finished day, Asia/Shanghai."""
-        return last_ready_day(self._company, self._wire.now(), self.ready_at)
 
     def _ask_all(self, post: Post, day: date) -> tuple[list[dict[str, Any]], list[Rejected]]:
         rows, rejected = [], []

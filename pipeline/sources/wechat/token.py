@@ -1,24 +1,20 @@
-"""The access token of one application, kept on disk and shared by all processes of a company.
+"""The access token of one application, shared by all processes of a company.
 
 stable_token in its normal mode gives every caller the same token; /cgi-bin/token would end the
-token before with each call. Tokens open the account: the folder is readable by its owner only.
+token before with each call.
 """
 
-import contextlib
-import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from pipeline.errors import BrokenContentError, ConfigurationError, TransientSourceError
+from pipeline.errors import BrokenContentError
+from pipeline.sources.token_file import TokenFile
 
 PATH = "/cgi-bin/stable_token"
 # A caller always sees about 300 s or more left; a call that takes long must not outlive its token.
@@ -27,8 +23,6 @@ LONGEST_SECONDS = 7200.0
 # WeChat's limits of forced renewals: within 30 s it answers with the token it has.
 FORCED_APART = timedelta(seconds=30)
 FORCED_A_DAY = 20
-# Longer than a process needs that meets the limit of a minute at each of its tries.
-LOCK_SECONDS = 600.0
 
 Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
 """Posts a body to stable_token and returns the reply."""
@@ -66,7 +60,7 @@ class StableToken:
         kept = self._read()
         if kept is not None and self._is_good(kept):
             return kept.token
-        with self._locked():
+        with self._file.locked():
             kept = self._read()
             if kept is None or not self._is_good(kept):
                 kept = self._fetch(ask, kept, is_forced=False)
@@ -76,7 +70,7 @@ class StableToken:
         """Another token than the one refused: one that another process has renewed meanwhile, or
         the platform's; it is forced only where the platform still hands out the refused one.
         Where WeChat allows no forced renewal now, the refused token comes back."""
-        with self._locked():
+        with self._file.locked():
             kept = self._read()
             if kept is not None and kept.token != refused and self._is_good(kept):
                 return kept.token
@@ -125,55 +119,19 @@ class StableToken:
         self._write(kept)
         return kept
 
-    @property
-    def _file(self) -> Path:
-        return self.folder / f"{quote(self.app_id, safe='')}.json"
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time asks for a token: the others read what it found."""
-        with self._telling_where():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileLock(self._file.with_suffix(".lock"), timeout=LOCK_SECONDS, mode=0o600)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise TransientSourceError(
-                    f"access token of {self.app_id}: another process has been asking for it for"
-                    f" {LOCK_SECONDS:.0f} s",
-                    next_step="see which other bihuan process hangs, and run again",
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    @cached_property
+    def _file(self) -> TokenFile:
+        return TokenFile(self.folder, self.app_id, f"access token of {self.app_id}")
 
     def _read(self) -> _Kept | None:
         """What is kept. A file that is broken, or of another host, counts as none."""
         try:
-            kept = _Kept.model_validate_json(self._file.read_bytes())
-        except (OSError, ValidationError):
+            kept = _Kept.model_validate_json(self._file.read())
+        except ValidationError:
             return None
         is_zoned = all(at.tzinfo is not None for at in (kept.good_until, *kept.forced_at))
         is_ours = (kept.base_url, kept.app_id) == (self.base_url, self.app_id)
         return kept if is_ours and is_zoned else None
 
     def _write(self, kept: _Kept) -> None:
-        content = kept.model_dump(mode="json") | {"access_token": kept.token}
-        with self._telling_where():
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")  # mode 0600
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-            Path(name).replace(self._file)
-
-    @contextlib.contextmanager
-    def _telling_where(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ConfigurationError(
-                f"access token of {self.app_id}: {self.folder} cannot be written"
-                f" ({error.strerror})",
-                next_step="set `data` in company.yml to a folder that can be written, or give"
-                " --data",
-            ) from error
+        self._file.write(kept.model_dump(mode="json") | {"access_token": kept.token})

@@ -6,19 +6,17 @@ Names, avatars, remarks and tags are never read.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError, NotReadyError, PermanentSourceError
-from pipeline.landed import LandedTable
 from pipeline.landing import Extract, Rejected, business_day, day_end
-from pipeline.sources.days import Uncounted, last_ready_day, trailing_days
+from pipeline.sources.days import DailySource
 from pipeline.sources.wechat.wecom.api import Ask, WecomApi
 from pipeline.sources.wechat.wecom.errcodes import ALLOW_APP
 from pipeline.sources.wechat.wecom.merging import Merging
-from pipeline.sources.wire import Wire
 
 MEMBERS = "/cgi-bin/externalcontact/get_follow_user_list"
 OF_MEMBER = "/cgi-bin/externalcontact/batch/get_by_user"
@@ -33,7 +31,7 @@ class _Listing:
     unlicensed: list[str] = field(default_factory=list)
 
 
-class ExternalContacts(Uncounted):
+class ExternalContacts(DailySource):
     """`crm_contacts`: one row per customer, on the day on which a member first added them.
 
     The list has no history: every reading is of all customers as they are now, and a customer whom
@@ -43,20 +41,9 @@ class ExternalContacts(Uncounted):
     connector = "wecom_contacts"
     ready_at = time(0)
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._settings = settings
-        self._company = company
-        self._wire = wire or Wire()
-        self._api = WecomApi(connection, company, self._wire)
+    @cached_property
+    def _api(self) -> WecomApi:
+        return WecomApi(self._connection, self._company, self._wire)
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per day, in order, all out of one reading; what fits no row comes with the
@@ -77,7 +64,7 @@ class ExternalContacts(Uncounted):
 
     def changed_days(
         self,
-        since: datetime | None,  # noqa: ARG002 - WeCom cannot be asked by it
+        since: datetime | None,
         known: Mapping[date, str],
     ) -> set[date]:
         """All: the whole list is read anyway, and landing finds out what has changed.
@@ -85,7 +72,7 @@ class ExternalContacts(Uncounted):
         Only the trailing days where sources.yml says how many.
         """
         if "trailing_days" in self._settings.model_fields_set:
-            return trailing_days(self._settings, known, newest=self.last_day(), usual=0)
+            return super().changed_days(since, known)
         return set(known)
 
     def probe(self) -> str:
@@ -93,10 +80,6 @@ class ExternalContacts(Uncounted):
         with self._api.open() as ask:
             count = len(_members(ask))
         return f"{self._api.base_url} answers {self._api.corp_id}; {count} members have customers"
-
-    def last_day(self) -> date:
-        """The latest finished day, Asia/Shanghai: the list itself has no delay."""
-        return last_ready_day(self._company, self._wire.now(), time(0))
 
     def _read_all(self) -> _Listing:
         listing = _Listing()
