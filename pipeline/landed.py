@@ -94,6 +94,10 @@ class LandedTable:
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
+    def is_amount(self, name: str) -> bool:
+        """Whether a column is money or a quantity: what may be added up."""
+        return name.endswith("_fen") or self.column(name).kind == "decimal"
+
 
 def _kind(name: str) -> Kind:
     if name.endswith("_at"):

@@ -57,6 +57,7 @@ EVERY_MODEL = (
 # Since which version, and until before which, a model has further fields.
 BY_VERSION: dict[str, tuple[tuple[int, int, str], ...]] = {
     "account.payment": (
+        (14, 99, "move_id:many2one:account.move"),
         (0, 14, "communication:char payment_date:date"),
         (14, 18, "ref:char date:date amount_total_signed:monetary"),
         (18, 99, "memo:char date:date amount_company_currency_signed:monetary"),
@@ -235,9 +236,11 @@ class OdooServer:
             right = self._expression(model, row, next(rest), rest)
             return (left and right) if head == "&" else (left or right)
         path, operator, wanted = head
-        return _compare(self._value(model, row, path), operator, wanted)
+        values = self._values(model, row, path)
+        return any(_compare(value, operator, wanted) for value in values or [None])
 
-    def _value(self, model: str, row: Row, path: str) -> Any:
+    def _values(self, model: str, row: Row, path: str) -> list[Any]:
+        """What stands at a path: of each record that a list on the way leads to."""
         name, _, rest = path.partition(".")
         of = self._fields(model).get(name)
         if of is None:
@@ -245,8 +248,12 @@ class OdooServer:
             raise RefusedError("builtins.ValueError", told, 500)
         value = row.get(name)
         if not rest or value is None:
-            return value
-        return self._value(of["relation"], self._rows[of["relation"]][value], rest)
+            return [value]
+        rows = self._rows[of["relation"]]
+        referred = value if isinstance(value, list) else [value]
+        return [
+            found for one in referred for found in self._values(of["relation"], rows[one], rest)
+        ]
 
 
 class RefusedError(Exception):

@@ -38,7 +38,7 @@ from pipeline.sources.kingdee.api import SERVICE
 from pipeline.sources.kingdee.bills import KingdeeBills
 from pipeline.sources.kingdee.filters import window
 from pipeline.sources.kingdee.signing import Caller, sign
-from pipeline.sources.wire import Wire
+from pipeline.sources.wire import TRIES, Wire
 from tests.connected_company import DAYS, company_of_page, connected, still_wire
 from tests.kingdee_server import (
     APP_ID,
@@ -298,6 +298,46 @@ def test_a_receipt_that_pays_many_orders_lands_once_per_order(tmp_path: Path) ->
     assert column(extracts, "transaction_id") == ["4200001", "4200001"]
 
 
+def test_a_receipt_that_pays_an_order_in_equal_parts_lands_with_their_sum(tmp_path: Path) -> None:
+    server = KingdeeServer(most_rows=2)
+    entries = [
+        {"FSRCBILLNO": order, "FREALRECAMOUNT_S": yuan}
+        for order, yuan in [("XSDD1", 50.05), ("XSDD2", 9), ("XSDD1", 50.05), ("XSDD1", "-0.10")]
+    ]
+    head = {
+        "FBillNo": "SKD1", "FDATE": "2026-10-02 00:00:00", "FDocumentStatus": "C",
+        "FREMARK": "", "FCreateDate": "2026-10-02 10:00:00",
+    }  # fmt: skip
+    unread = [*entries, {"FSRCBILLNO": "XSDD1", "FREALRECAMOUNT_S": "about 5"}]
+    server.write("AR_RECEIVEBILL", 1, head, FRECEIVEBILLSRCENTRY=entries)
+    server.write("AR_RECEIVEBILL", 2, head | {"FBillNo": "SKD2"}, FRECEIVEBILLSRCENTRY=unread)
+    source = open_table(tmp_path, server, RECEIPTS, table="erp_receipts")
+    _, extract, _ = source.extract(DAYS)
+    paid = zip(
+        *(extract.rows.column(name).to_pylist()
+          for name in ("receipt_no", "erp_order_no", "amount_fen")), strict=True
+    )  # fmt: skip
+    assert sorted(paid) == [
+        ("SKD1", "XSDD1", 10000), ("SKD1", "XSDD2", 900),
+        ("SKD2", "XSDD1", 10000), ("SKD2", "XSDD2", 900),
+    ]  # fmt: skip
+    assert ["about 5" in row.reason for row in extract.rejected] == [True]
+
+
+def test_bills_are_counted_by_their_dates_so_that_a_deleted_or_moved_one_is_missed(
+    tmp_path: Path,
+) -> None:
+    server = write_orders(KingdeeServer(most_rows=2), 7)
+    source = open_table(tmp_path, server)
+    assert source.counts(DAYS) == {DAYS[0]: 3, DAYS[1]: 2, DAYS[2]: 2}
+    assert server.calls[-1][1]["FieldKeys"] == "FID,FDate"
+    server.delete("SAL_SaleOrder", 7)
+    server.write("SAL_SaleOrder", 1, order(1, FDate=f"{DAYS[1]} 09:00:00"))
+    assert source.counts(DAYS) == {DAYS[0]: 1, DAYS[1]: 3, DAYS[2]: 2}
+    lines = open_table(tmp_path, server, LINES, table="erp_order_lines")
+    assert lines.counts(DAYS) == {}
+
+
 def test_an_amount_of_the_head_is_refused_where_there_is_one_row_per_entry(
     tmp_path: Path,
 ) -> None:
@@ -466,9 +506,21 @@ def test_a_sentence_instead_of_rows_is_refused_and_shows_no_secret(tmp_path: Pat
 
 
 def test_books_that_the_server_does_not_know_are_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(TransientSourceError, match="数据中心不存在") as error:
-        open_table(tmp_path, KingdeeServer(status=500)).probe()
+    waited: list[float] = []
+    with pytest.raises(PermanentSourceError, match="数据中心不存在") as error:
+        open_table(tmp_path, KingdeeServer(status=500), waited=waited).probe()
     assert "`database`" in error.value.next_step
+    assert waited == []
+
+
+def test_a_server_that_fails_after_it_has_answered_is_asked_again(tmp_path: Path) -> None:
+    server, waited = write_orders(KingdeeServer(), 1), []
+    source = open_table(tmp_path, server, waited=waited)
+    source.probe()
+    server.status = 500
+    with pytest.raises(TransientSourceError, match="HTTP 500"):
+        list(source.extract(DAYS))
+    assert len(waited) == TRIES - 1
 
 
 def test_too_many_calls_are_waited_out(tmp_path: Path) -> None:

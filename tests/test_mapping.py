@@ -1,6 +1,6 @@
 """What a column may be read from: candidates in order, patterns, sums, constants; and mistakes."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.company import ColumnSource
+from pipeline.conform import PLACE
 from pipeline.landed import TABLES
-from pipeline.sources.mapping import Mapped, map_rows
+from pipeline.sources.mapping import DAY, Mapped, map_rows
 
 ORDERED_AT = "2026-10-01 09:00:00"
 
@@ -109,3 +110,57 @@ def test_a_constant_stands_where_the_source_has_no_column() -> None:
 def test_a_column_that_cannot_be_meant_is_a_mistake(written: Any, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         ColumnSource.model_validate(written)
+
+
+CHOOSING = ColumnSource.model_validate(
+    {"from": "status", "values": {"agreed": "land", "refused": "skip"}}
+)
+
+
+def test_rows_land_by_the_words_of_a_field_and_every_other_word_is_refused() -> None:
+    columns = {
+        "refund_doc_no": ColumnSource.model_validate("no"),
+        "posted_at": ColumnSource.model_validate("at"),
+    }
+    rows = [
+        {"no": "R1", "at": "2026-10-02 08:00:00", "status": "agreed"},
+        {"no": "R2", "at": "2026-10-03 08:00:00", "status": "refused"},
+        {"no": "R3", "at": "2026-10-03 08:00:00", "status": "refused"},
+        {"no": "R4", "at": "2026-10-03 08:00:00", "status": "odd"},
+        {"no": "R5", "at": "2026-10-03 08:00:00", "status": ""},
+    ]
+    found = map_rows(
+        pa.Table.from_pylist(rows), TABLES["erp_refunds"], columns,
+        time_zone="Asia/Shanghai", first_day=date(2026, 10, 1), choosing=CHOOSING,
+    )  # fmt: skip
+    assert found.rows.column("refund_doc_no").to_pylist() == ["R1"]
+    assert found.rows.column_names == ["refund_doc_no", "posted_at", PLACE, DAY]
+    assert found.skipped == {date(2026, 10, 3): 2}
+    assert [row.reason for _, row in found.rejected] == [
+        "rows: found 'odd' in status, allowed: agreed, refused",
+        "rows: found '' in status, allowed: agreed, refused",
+    ]
+
+
+def test_rows_that_are_all_left_out_leave_days_without_rows() -> None:
+    columns = {"posted_at": ColumnSource.model_validate("at")}
+    rows = [{"at": "2026-10-02 08:00:00", "status": "refused"}]
+    found = map_rows(
+        pa.Table.from_pylist(rows), TABLES["erp_refunds"], columns,
+        time_zone="UTC", first_day=date(2026, 10, 1), choosing=CHOOSING,
+    )  # fmt: skip
+    assert (found.rows.num_rows, found.rejected) == (0, ())
+    # How far the source reaches, it tells all the same.
+    assert found.latest == datetime(2026, 10, 2, 8, tzinfo=UTC)
+
+
+def test_of_a_remark_quarantine_keeps_what_its_pattern_finds() -> None:
+    source = {"from": [{"field": "memo", "pattern": r"no (\d{4})"}]}
+    columns = {"order_no": source, "amount_fen": {"from": "net", "unit": "yuan"}}
+    result = mapped(
+        columns,
+        {"memo": "Wang Xiaoming, 9 Long Street, no 4711", "net": "much"},
+        {"memo": "Wang Xiaoming", "net": "much"},
+    )
+    assert ["… 4711 …" in row.raw for _, row in result.rejected] == [True, False]
+    assert not any("Wang" in row.raw for _, row in result.rejected)

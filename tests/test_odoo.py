@@ -542,3 +542,28 @@ def test_a_calendar_day_belongs_to_the_window_of_its_shanghai_day(day: date, len
     domain = window(["date"], {"date": "date"}, first, end, with_undated=False)
     is_found = OdooServer()._holds("account.payment", {"date": day.isoformat()}, domain)
     assert is_found == (FIRST_DAY <= day < FIRST_DAY + timedelta(days=length))
+
+
+def test_an_order_whose_line_alone_was_changed_makes_its_day_change(tmp_path: Path) -> None:
+    server = stocked(OdooServer())
+    (line,) = server.commit(ORDERED, "sale.order.line", {"order_id": 2, "price_total": 199.9})
+    server.commit(ORDERED, "sale.order", order(1), order(2, order_line=[line]))
+    source, known = open_table(tmp_path, server), dict.fromkeys(DAYS, "")
+    later = ORDERED + timedelta(days=2)
+    assert source.changed_days(later, known) == set()
+    server.commit(later, "sale.order.line", {"id": line, "price_total": 99.9})
+    assert source.changed_days(later, known) == {DAYS[1]}
+
+
+def test_records_are_counted_by_their_dates_so_that_a_deleted_or_moved_one_is_missed(
+    tmp_path: Path,
+) -> None:
+    server = stocked(OdooServer())
+    server.commit(ORDERED, "sale.order", *map(order, range(1, 8)))
+    source = open_table(tmp_path, server, ORDERS | {"page_size": 2})
+    assert source.counts(DAYS) == {DAYS[0]: 3, DAYS[1]: 2, DAYS[2]: 2}
+    assert server.calls[-1][2]["fields"] == ["id", "date_order"]
+    server.delete("sale.order", 7)
+    server.commit(SAVED, "sale.order", order(1, id=1, date_order=f"{ORDERED:{WHOLE}}"))
+    server.commit(SAVED, "sale.order", {"id": 4, "date_order": "2026-10-02 02:00:00"})
+    assert source.counts(DAYS) == {DAYS[0]: 1, DAYS[1]: 3, DAYS[2]: 2}

@@ -210,6 +210,17 @@ def test_a_payment_that_leaves_the_filter_makes_its_day_change(tmp_path: Path) -
     assert sum(extract.rows.num_rows for extract in source.extract(DAYS)) == 0
 
 
+def test_a_payment_whose_entry_is_cancelled_makes_its_day_change(tmp_path: Path) -> None:
+    server = shop()
+    (entry,) = server.commit(SAVED, "account.move", {"name": "BNK/1", "amount_total": 219.9})
+    pay(server, 219.9, [2], move_id=entry)
+    source = open_table(tmp_path, server, RECEIPTS, table="erp_receipts")
+    later, known = SAVED + timedelta(hours=5), dict.fromkeys(DAYS, "")
+    assert source.changed_days(later, known) == set()
+    server.commit(later, "account.move", {"id": entry, "state": "cancel"})
+    assert source.changed_days(later, known) == {DAYS[1]}
+
+
 def test_a_payment_in_another_currency_lands_in_that_of_its_company(tmp_path: Path) -> None:
     server = shop(18)
     pay(server, 30.0, [2], currency_id=2, amount_company_currency_signed=-219.9)
@@ -287,3 +298,9 @@ def test_a_right_that_allocation_needs_is_named(tmp_path: Path) -> None:
     with pytest.raises(PermanentSourceError, match=r"account\.partial\.reconcile") as error:
         list(source.extract(DAYS))
     assert "read access is enough" in str(error.value)
+
+
+def test_payments_that_become_several_rows_are_not_counted(tmp_path: Path) -> None:
+    server = shop()
+    pay(server, 219.9, [2])
+    assert open_table(tmp_path, server, RECEIPTS, table="erp_receipts").counts(DAYS) == {}

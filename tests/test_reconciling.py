@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.company import Connection, TableSource
 from pipeline.defs.landing import choose_days
+from pipeline.errors import TransientSourceError
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Extract, Landing, day_end
 from pipeline.sources.records import Asked, Record, RecordSource
@@ -84,7 +85,7 @@ class Booked(RecordSource):
     """Refunds of a system that answers how many there are from one instant to another."""
 
     connector = "booked"
-    can_count_by_day = True
+    counted_by = "question"
     held: Mapping[date, int] = dict(zip(DAYS, [5, 0, 7], strict=True))
 
     @property
@@ -102,13 +103,13 @@ class Booked(RecordSource):
         return self.held[day]
 
 
-def booked(folder: Path, **changed: object) -> Booked:
+def booked(folder: Path, kind: type[Booked] = Booked, **changed: object) -> Booked:
     settings = TableSource.model_validate({
         "connector": "booked", "connection": "erp",
         "columns": {"refund_doc_no": "no", "amount_fen": "fen", "posted_at": "at"}, **changed,
     })  # fmt: skip
     company = make_company(folder, {})
-    return Booked(TABLES["erp_refunds"], settings, Connection(), company)
+    return kind(TABLES["erp_refunds"], settings, Connection(), company)
 
 
 def test_a_system_of_records_is_asked_for_one_count_per_recent_day(tmp_path: Path) -> None:
@@ -118,3 +119,42 @@ def test_a_system_of_records_is_asked_for_one_count_per_recent_day(tmp_path: Pat
 
 def test_records_that_are_taken_apart_are_not_compared_with_a_count(tmp_path: Path) -> None:
     assert booked(tmp_path, each="lines").counts(DAYS) == {}
+
+
+class Dated(Booked):
+    """Refunds of a system that tells when each of them was posted."""
+
+    counted_by = "dates"
+    posted: Sequence[str | None] = (
+        "2026-10-01 08:00:00+08:00", "2026-10-01 08:00:00+08:00", "2026-10-03 23:59:59+08:00",
+        None, "no date at all",
+    )  # fmt: skip
+
+    def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
+        assert asked.fields == ("at",)
+        yield [{"at": at} for at in self.posted]
+
+
+def test_records_are_counted_by_what_dates_them_each_alike_or_not(tmp_path: Path) -> None:
+    source = booked(tmp_path, Dated)
+    # What bears no readable date belongs to the first day of the company.
+    assert source.counts(DAYS) == {DAYS[0]: 4, DAYS[1]: 0, DAYS[2]: 1}
+    assert booked(tmp_path, Dated, reconcile_days=1).counts(DAYS) == {DAYS[2]: 1}
+    assert booked(tmp_path, Dated, reconcile_days=0).counts(DAYS) == {}
+
+
+class Alike(Booked):
+    """Refunds that differ in nothing that is mapped."""
+
+    gives_each_once = True
+
+    def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
+        yield [{"no": None, "fen": 1, "at": "2026-10-01 08:00:00+08:00"}] * 5
+
+
+def test_records_that_look_alike_are_no_sign_that_some_are_missing(tmp_path: Path) -> None:
+    (extract,) = booked(tmp_path, Alike).extract(DAYS[:1])
+    assert extract.rows.num_rows == 1
+    Alike.gives_each_once = False
+    with pytest.raises(TransientSourceError, match="read 1 records, the system counts 5"):
+        list(booked(tmp_path, Alike).extract(DAYS[:1]))

@@ -25,6 +25,8 @@ WANGDIAN_URL = "https://api.wangdian.cn/openapi2"
 _ONLY_IN_PYTHON = re.compile(r"\(\?(=|!|<=|<!|P=)|\\[1-9]")
 MONEY_UNITS = ("yuan", "fen")
 INSTANT_UNITS = ("iso", "seconds", "milliseconds")
+ROW_WORDS = ("land", "skip")
+"""What `rows` says of a record: it lands, or it is left out."""
 
 
 class Connection(Settings):
@@ -167,6 +169,8 @@ class TableSource(Settings):
     page_size: int | None = Field(default=None, ge=1)
     time_zone: Literal["UTC", "Asia/Shanghai"] = "UTC"
     columns: dict[str, ColumnSource] = Field(default_factory=dict)
+    rows: ColumnSource | None = None
+    """Which of the source's rows land, by the words of a field; a word not listed is refused."""
     interface_actors: tuple[str, ...] = ()
     trailing_days: int = Field(default=0, ge=0)
     bill_type: Literal["ALL", "SUCCESS", "REFUND"] = "ALL"
@@ -268,7 +272,7 @@ CONNECTORS: dict[str, Connector] = {
         table_needs=("files",),
         table_takes=(
             "holds", "format", "members", "encoding", "delimiter", "header_row", "sheet",
-            "time_zone", "columns",
+            "time_zone", "columns", "rows",
         ),
     ),
     "sql": Connector(
@@ -283,14 +287,14 @@ CONNECTORS: dict[str, Connector] = {
         connection_needs=("base_url", "database", "user", "app_id", "app_secret_env"),
         connection_takes=("language", "organization"),
         table_needs=("object", "columns"),
-        table_takes=("each", "where", "page_size", "changed_column"),
+        table_takes=("each", "where", "page_size", "changed_column", "reconcile_days"),
     ),
     "odoo": Connector(
         tables=BUSINESS_TABLES,
         connection_needs=("base_url", "database", "password_env"),
         connection_takes=("user", "protocol", "company_ids", "language"),
         table_needs=("object", "columns"),
-        table_takes=("where", "page_size", "changed_column"),
+        table_takes=("where", "page_size", "changed_column", "reconcile_days"),
     ),
     "rest": Connector(
         tables=EVERY_TABLE,
@@ -299,7 +303,7 @@ CONNECTORS: dict[str, Connector] = {
         table_needs=("object", "columns"),
         table_takes=(
             "list_at", "count_at", "each", "paging", "page_size", "parameters", "asked_by",
-            "parent", "time_zone",
+            "parent", "time_zone", "rows",
         ),
     ),
     "jushuitan": Connector(
@@ -308,7 +312,7 @@ CONNECTORS: dict[str, Connector] = {
         connection_takes=("access_token_env", "base_url"),
         default_url=JUSHUITAN_URL,
         table_needs=("columns",),
-        table_takes=("parameters",),
+        table_takes=("parameters", "rows"),
     ),
     "wangdian": Connector(
         tables=("erp_orders", "erp_order_lines", "erp_shipments", "erp_refunds"),
@@ -316,7 +320,7 @@ CONNECTORS: dict[str, Connector] = {
         connection_takes=("base_url",),
         default_url=WANGDIAN_URL,
         table_needs=("columns",),
-        table_takes=("parameters",),
+        table_takes=("parameters", "rows"),
     ),
     "tryton": Connector(
         tables=(
@@ -395,6 +399,7 @@ def find_mistakes(sources: Sources, document: Document) -> Iterator[str]:
         else:
             yield from _check_table(TABLES[name], table, document)
             yield from _check_columns(TABLES[name], table, document)
+            yield from _check_rows(("tables", name, "rows"), table, document)
         for connection in table.connections:
             if connection not in sources.connections:
                 problem = f"found '{connection}', {suggest(connection, sources.connections)}"
@@ -492,6 +497,22 @@ def _check_columns(landed: LandedTable, table: TableSource, document: Document) 
     missing = [name for name in landed.required if table.columns and name not in table.columns]
     if missing:
         yield document.mistake(path, f"missing {', '.join(missing)}, required in {landed.name}")
+
+
+def _check_rows(path: tuple[str, ...], table: TableSource, document: Document) -> Iterator[str]:
+    if table.rows is None:
+        return
+    if not table.columns:
+        yield document.mistake(path, "allowed beside `columns` only")
+    listed = [(place, words) for place, words in _listed_words(table.rows) if words]
+    if not listed:
+        problem = f"missing `values`, the words of the source with {' or '.join(ROW_WORDS)}"
+        yield document.mistake(path, problem)
+    for place, words in listed:
+        for word, meaning in words.items():
+            if meaning not in ROW_WORDS:
+                problem = f"found '{meaning}', {suggest(meaning, ROW_WORDS)}"
+                yield document.mistake((*path, *place, word), problem)
 
 
 def _listed_words(source: ColumnSource) -> Iterator[tuple[tuple[str | int, ...], dict[str, str]]]:

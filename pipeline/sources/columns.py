@@ -17,14 +17,22 @@ class WantedColumns:
     `names` are all that may be read, `required` those without which no row can land.
     """
 
-    def __init__(self, table: LandedTable, mapping: Mapping[str, ColumnSource]) -> None:
+    def __init__(
+        self,
+        table: LandedTable,
+        mapping: Mapping[str, ColumnSource],
+        choosing: ColumnSource | None = None,
+    ) -> None:
+        """`choosing` is what says which rows land."""
         self.is_mapped = bool(mapping)
         self._table = table
-        self._sources = tuple(mapping.values())
+        beside = (choosing,) if choosing is not None else ()
+        self._sources = (*mapping.values(), *beside)
         self._fields = {name: source.fields for name, source in mapping.items()} or {
             column.name: (column.name,) for column in table.columns
         }
-        self.names = list(dict.fromkeys(self._fields_of(self._fields)))
+        chosen_by = (field for source in beside for field in source.fields)
+        self.names = list(dict.fromkeys((*self._fields_of(self._fields), *chosen_by)))
         self.required = list(self._fields_of(name for name in table.required))
         self._told: set[str] = set()
         self._mapping = mapping
@@ -39,6 +47,11 @@ class WantedColumns:
             and (name.endswith(("_no", "_id", "_code")) or name in ("phone", "openid", "unionid"))
         ]
         return list(self._fields_of(joined))
+
+    @property
+    def amounts(self) -> set[str]:
+        """The columns that hold money or quantities."""
+        return set(self._fields_of(name for name in self._fields if self._table.is_amount(name)))
 
     @property
     def key_parts(self) -> list[list[str]]:

@@ -7,9 +7,10 @@ business day. What a column of the landed table may hold is judged later, by lan
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +28,8 @@ DATED = "_dated"
 
 # Chinese mobile numbers, as they are typed: grouped or not, with or without the country code.
 _MOBILE = re.compile(r"(?<!\d)((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?\d{2}(\d{2})(?!\d)")
+# Names and addresses are Chinese words, addresses of mail bear an @.
+_OF_PEOPLE = re.compile(r"[\u3400-\u9fff]+|[^\s,;\"]+@[^\s,;\"]+")
 _ALLOWED = {
     "yuan": "yuan with at most two decimals, such as 199.90",
     "fen": "whole fen, such as 19990",
@@ -35,6 +38,8 @@ _ALLOWED = {
     "iso": "an instant such as 2026-10-01 08:00:00",
     "day": "a day such as 2026-10-01",
 }
+# What messages call the field that says which rows land.
+_ROWS = "rows"
 _MICROSECONDS = {"seconds": 1_000_000, "milliseconds": 1_000}
 # An epoch outside these years was written in another unit than the mapping says, and a business
 # day outside them is a placeholder such as 9999-12-31.
@@ -50,6 +55,8 @@ class Mapped:
     rejected: tuple[tuple[date, Rejected], ...] = ()
     latest: datetime | None = None
     """The greatest instant that dates a row; the end of its day where a day dates it."""
+    skipped: Mapping[date, int] = field(default_factory=dict)
+    """How many rows of each day were left out, as `rows` of the mapping says."""
 
 
 def map_rows(
@@ -60,6 +67,7 @@ def map_rows(
     time_zone: str,
     first_day: date,
     last_day: date | None = None,
+    choosing: ColumnSource | None = None,
 ) -> Mapped:
     """Read the system's columns as landed ones; `columns` is landed name to where it comes from.
 
@@ -69,16 +77,23 @@ def map_rows(
     `columns` the rows bear landed names already and pass as they are; only their day is read.
     Rows older than `first_day`, and rows without a readable instant, belong to `first_day`; rows
     after `last_day`, such as one with a mistyped year, to `last_day`: landed, and beyond judging.
+    `choosing` says by the words of a field which rows land and which are left out.
     """
     is_mapped = bool(columns)
     fields = [
         _Field(table.column(name), source, is_mapped, time_zone)
         for name, source in (columns or _own_names(table, rows)).items()
     ]
+    names = ", ".join(f'"{field.column.name}"' for field in fields)
+    if choosing is not None:
+        fields.append(_Field(Column(_ROWS, "text"), choosing, is_mapped, time_zone, True))
     with open_engine(time_zone=time_zone) as connection:
         connection.register("delivered", rows)
         connection.execute(_map_sql(fields, table, rows, (first_day, last_day)))
-        names = ", ".join(f'"{field.column.name}"' for field in fields)
+        (latest,) = connection.execute(
+            f"select epoch_us(max(_instant)) from mapped where {_is_plausible('_instant')}"
+        ).fetchall()[0]
+        skipped = {} if choosing is None else _take_skipped(connection)
         fitting = connection.execute(
             f'select {names}, "{PLACE}", "{DAY}" from mapped'
             " where _reason is null order by _position"
@@ -87,18 +102,26 @@ def map_rows(
             f'select _position, "{PLACE}", _reason, "{DAY}" from mapped'
             " where _reason is not null order by _position"
         ).fetchall()
-        (latest,) = connection.execute(
-            f"select epoch_us(max(_instant)) from mapped where {_is_plausible('_instant')}"
-        ).fetchall()[0]
     rejected = tuple(_reject(rows, fields, table, *row) for row in refused)
     if latest is None:
-        return Mapped(fitting, rejected)
+        return Mapped(fitting, rejected, skipped=skipped)
     is_dated_by_day = table.column(table.day_of[0]).kind == "day"
     return Mapped(
         fitting,
         rejected,
         _EPOCH + timedelta(microseconds=latest) + timedelta(days=1 if is_dated_by_day else 0),
+        skipped,
     )
+
+
+def _take_skipped(connection: duckdb.DuckDBPyConnection) -> dict[date, int]:
+    """Take what is to be left out from the mapped rows: how many there were of each day."""
+    is_skipped = f"{_quote(_ROWS)} = 'skip'"
+    counted = connection.execute(
+        f'select "{DAY}", count(*) from mapped where {is_skipped} group by all'
+    ).fetchall()
+    connection.execute(f"delete from mapped where {is_skipped}")
+    return dict(counted)
 
 
 def split_days(
@@ -125,6 +148,11 @@ def mask_phones(text: str) -> str:
     return _MOBILE.sub(r"\1******\2", text)
 
 
+def mask_people(text: str) -> str:
+    """Text whose columns nobody knows, without what may name or reach a person."""
+    return mask_phones(_OF_PEOPLE.sub("…", text))
+
+
 @dataclass(frozen=True)
 class _Field:
     """One landed column and the SQL that reads it from the trimmed text of its source column."""
@@ -133,6 +161,8 @@ class _Field:
     source: ColumnSource
     is_mapped: bool
     time_zone: str
+    is_needed: bool = False
+    """Whether a row is refused that says nothing here."""
 
     @property
     def is_dated(self) -> bool:
@@ -253,10 +283,11 @@ class _Field:
                 for part in self._parts
             )
             found = f"coalesce({', '.join(unreadable)})"
-        return (
-            f"when {found} is not null and {self.value} is null"
-            f" then {_literal(before)} || left({found}, 60) || {_literal(after)}"
-        )
+        is_wrong = f"{self.value} is null"
+        if not self.is_needed:
+            is_wrong = f"{found} is not null and {is_wrong}"
+        said = f"coalesce(left({found}, 60), '')"
+        return f"when {is_wrong} then {_literal(before)} || {said} || {_literal(after)}"
 
 
 def _own_names(table: LandedTable, rows: pa.Table) -> dict[str, ColumnSource]:
@@ -405,9 +436,12 @@ def _reject(
         for part in table.key
         if part in by_name
     )
-    for field in fields:
-        if field.column.is_hashed:
-            raw |= {name: "***" for name in field.source.fields if raw[name]}
+    for read in fields:
+        if read.column.is_hashed:
+            raw |= {name: "***" for name in read.source.fields if raw[name]}
+        for candidate in read.source.candidates:
+            if candidate.pattern is not None and raw[candidate.field]:
+                raw[candidate.field] = _found_by(candidate.pattern, raw[candidate.field])
     written = json.dumps(
         {name: value for name, value in raw.items() if value not in (None, "")},
         ensure_ascii=False,
@@ -415,6 +449,12 @@ def _reject(
     )
     place = place or (f"key {key}" if key else f"row {position + 1}")
     return day, Rejected(place=place, reason=mask_phones(reason), raw=mask_phones(written))
+
+
+def _found_by(pattern: str, text: str) -> str:
+    """Of a remark, what a mapping looks for in it: who bought stands there, too."""
+    found = re.search(pattern, text)
+    return f"… {found[found.re.groups]} …" if found else "…"
 
 
 def _quote(name: str) -> str:

@@ -5,18 +5,21 @@ of `mapping`.
 """
 
 import json
+import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.company import Company, Connection, TableSource
+from pipeline.company import ColumnSource, Company, Connection, TableSource
 from pipeline.conform import PLACE
 from pipeline.errors import TransientSourceError
 from pipeline.landed import LandedTable
@@ -26,12 +29,16 @@ from pipeline.sources.days import adjoining, last_ready_day
 from pipeline.sources.mapping import DAY, Mapped, map_rows, split_days
 from pipeline.sources.wire import Wire
 
+logger = logging.getLogger(__name__)
+
 Record = Mapping[str, Any]
 """One object as the system tells it, nested or not; numbers are int or Decimal, never float."""
 
 # A transaction may commit minutes after the change time that it wrote: records as late as this are
 # found by the next run. It also outlasts clocks that are not quite right.
 COMMIT_OVERLAP = timedelta(minutes=10)
+# Of a system that only tells changes: a date may be typed ahead, and the record not touched again.
+DATED_AHEAD = timedelta(days=1)
 # One reading spans at most so many days: it bounds memory and what an error loses.
 LONGEST_SPAN_DAYS = 31
 # An object has hundreds of fields: a message that lists them all is not read.
@@ -67,8 +74,11 @@ class RecordSource(ABC):
     ready_at = time(0)
     can_ask_by_day = True
     """Without it the system only tells what has changed since, and days are picked out of that."""
-    can_count_by_day: ClassVar[bool] = False
-    """`_count` answers for one day at little cost."""
+    counted_by: ClassVar[Literal["question", "dates"] | None] = None
+    """How the records of a day are counted: `_count` answers for one day at little cost, or the
+    dates of the records can be read alone."""
+    gives_each_once: ClassVar[bool] = False
+    """`_pages` never gives a record twice: two that look alike are two."""
 
     def __init__(
         self,
@@ -85,7 +95,7 @@ class RecordSource(ABC):
         self._connection = connection
         self._company = company
         self._wire = wire or Wire()
-        self._columns = WantedColumns(table, settings.columns)
+        self._columns = WantedColumns(table, settings.columns, settings.rows)
 
     @property
     @abstractmethod
@@ -108,6 +118,11 @@ class RecordSource(ABC):
         """Whether the system can be asked for what has changed."""
         return self._settings.changed_column is not None or not self.can_ask_by_day
 
+    @property
+    def _is_row_per_record(self) -> bool:
+        """Whether each record becomes one row, and not several or a part of one."""
+        return self._settings.each is None
+
     def _count(self, asked: Asked) -> int | None:
         """How many records the system says there are; None where it cannot tell."""
         del asked
@@ -120,6 +135,8 @@ class RecordSource(ABC):
         now = self._wire.now()
         for span in self._spans(sorted(set(days))):
             mapped = self._map(self._read_days(span))
+            if skipped := sum(mapped.skipped.get(day, 0) for day in span):
+                logger.info("%s: %d records left out, as `rows` says", self._what, skipped)
             for day, rows, rejected in split_days(mapped, span):
                 yield Extract(
                     day=day,
@@ -139,22 +156,43 @@ class RecordSource(ABC):
             return set()
         asked = self._with_fields(since=since - COMMIT_OVERLAP, is_by_change=True)
         mapped = self._map(self._read(asked))
-        refused = {day for day, _ in mapped.rejected}
-        return set(known) & (set(mapped.rows.column(DAY).to_pylist()) | refused)
+        days = set(mapped.rows.column(DAY).to_pylist()) | mapped.skipped.keys()
+        return set(known) & (days | {day for day, _ in mapped.rejected})
 
     def counts(self, days: Sequence[date]) -> Mapping[date, int]:
-        """How many records the system says there are on the latest `reconcile_days` of the days.
+        """How many records the system holds on the latest `reconcile_days` of the days.
 
-        Empty where it would take more than a short question per day.
+        Empty where that cannot be told cheaply.
         """
-        if not (days and self.can_count_by_day and self.can_ask_by_day and self._dated_by):
+        if not (days and self.counted_by and self.can_ask_by_day and self._dated_by):
             return {}
-        if self._settings.each:  # the count is of records, and a row here is a part of one
+        if not self._is_row_per_record:
             return {}
         latest = max(days)
         recent = [day for day in days if (latest - day).days < self._settings.reconcile_days]
+        if self.counted_by == "dates":
+            return self._count_dates(recent)
         told = {day: self._count(self._asked([day])) for day in recent}
         return {day: rows for day, rows in told.items() if rows is not None}
+
+    def _count_dates(self, days: Sequence[date]) -> Mapping[date, int]:
+        """The records of the days by nothing but what dates them."""
+        if not days:
+            return {}
+        asked = replace(self._asked(sorted(days)), fields=self._dated_by)
+        texts: dict[str, list[str | None]] = {field: [] for field in self._dated_by}
+        for page in self._pages(asked):
+            for record in page:
+                for field, of_field in texts.items():
+                    of_field.append(text_at(record, field))
+        dates = {name: pa.array(of_field, pa.string()) for name, of_field in texts.items()}
+        mapping = self._settings.columns
+        dating = {name: mapping[name] for name in self._mapped_as.day_of if name in mapping}
+        mapped = self._map(pa.table(dates), dating)
+        counted = Counter(day for day, _ in mapped.rejected)
+        for entry in pc.value_counts(mapped.rows.column(DAY)).to_pylist():
+            counted[entry["values"]] += entry["counts"]
+        return {day: counted[day] for day in days}
 
     def probe(self) -> str:
         """Compare the mapped fields with those of the object, and read the latest day."""
@@ -195,8 +233,7 @@ class RecordSource(ABC):
         if not self._dated_by:
             return self._with_fields()
         if not self.can_ask_by_day:
-            # A record never changes before the day that dates it, but its clock may be off.
-            since = None if is_first else day_start(days[0]) - COMMIT_OVERLAP
+            since = None if is_first else day_start(days[0]) - DATED_AHEAD
             return self._with_fields(since=since, is_by_change=True)
         return self._with_fields(
             since=None if is_first else day_start(days[0]), until=day_end(days[-1])
@@ -259,18 +296,23 @@ class RecordSource(ABC):
 
         Raises TransientSourceError where the system keeps counting others than it gives.
         """
+        given = 0
+
+        def records() -> Iterator[Record]:
+            nonlocal given
+            for page in self._pages(asked):
+                given += len(page)
+                yield from page
+
         for _ in range(2):
-            rows = to_rows(
-                (record for page in self._pages(asked) for record in page),
-                asked.fields,
-                each=self._settings.each,
-                place=self._place,
-            )
-            counted = None if self._settings.each else self._count(asked)
-            if counted is None or counted == rows.num_rows:
+            given = 0
+            rows = to_rows(records(), asked.fields, each=self._settings.each, place=self._place)
+            counted = self._count(asked) if self._is_row_per_record else None
+            found = given if self.gives_each_once else rows.num_rows
+            if counted is None or counted == found:
                 return rows
         raise TransientSourceError(
-            f"{self._what}: read {rows.num_rows} records, the system counts {counted}: it changes"
+            f"{self._what}: read {found} records, the system counts {counted}: it changes"
             " while it is read",
             next_step="run again when less is written to it",
         )
@@ -287,14 +329,15 @@ class RecordSource(ABC):
         ]
         return f"{self._settings.object or self.table.name} {'/'.join(keys) or 'without key'}"
 
-    def _map(self, rows: pa.Table) -> Mapped:
+    def _map(self, rows: pa.Table, columns: Mapping[str, ColumnSource] | None = None) -> Mapped:
         return map_rows(
             rows,
             self._mapped_as,
-            self._settings.columns,
+            columns or self._settings.columns,
             time_zone=self._settings.time_zone,
             first_day=self._company.first_day,
             last_day=self._company.last_day,
+            choosing=None if columns else self._settings.rows,
         )
 
     def _complete_until(self, day: date, now: datetime) -> datetime:

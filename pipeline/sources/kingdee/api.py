@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from pipeline.company import Company, Connection
-from pipeline.errors import TransientSourceError
+from pipeline.errors import PermanentSourceError, TransientSourceError
 from pipeline.sources.kingdee.refusals import (
     TEXT_REFUSAL,
     read_refusal,
@@ -39,6 +39,7 @@ class KingdeeApi:
         self.base_url = connection.base_url or ""
         self._connection = connection
         self._wire = wire
+        self._has_answered = False
         self._secret: Callable[[], SecretStr] = partial(
             company.secret, connection.app_secret_env or ""
         )
@@ -69,27 +70,35 @@ class KingdeeApi:
                 "POST", f"/{SERVICE}.{method}.common.kdsvc", json={"data": data}
             )
             request.headers.update(sign(caller, request.url.path, self._wire.now()))
-            return _refuse_texts(client.send(request), what, conceal)
+            return self._refuse_texts(client.send(request), what, conceal)
 
         def attempt() -> Any:
             reply = exchange(send, what, conceal=conceal)
             status = read_refusal(reply)
             if status is not None:
                 raise refusal(status, what, conceal)
+            self._has_answered = True
             return reply
 
         return self._wire.persist(attempt)
 
+    def _refuse_texts(
+        self, response: httpx.Response, what: str, conceal: tuple[str, ...]
+    ) -> httpx.Response:
+        """The response, unless it is a sentence, or the server's way to refuse unknown books.
 
-def _refuse_texts(response: httpx.Response, what: str, conceal: tuple[str, ...]) -> httpx.Response:
-    """The response, unless it is a sentence, or the server's way to refuse unknown books."""
-    if response.is_success and response.text.startswith(TEXT_REFUSAL):
-        raise text_refusal(response.text, what, conceal)
-    if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-        said = concealed(response.text, conceal)
-        raise TransientSourceError(
-            f"{what}: HTTP 500" + (f", it says '{said}'" if said else ""),
-            next_step="check `database` of the connection, the id of the 数据中心; if that is"
-            " right, run again in a few minutes",
-        )
-    return response
+        A server that has answered before knows them: what is in its way then passes.
+        """
+        if response.is_success and response.text.startswith(TEXT_REFUSAL):
+            raise text_refusal(response.text, what, conceal)
+        if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+            said = concealed(response.text, conceal)
+            message = f"{what}: HTTP 500" + (f", it says '{said}'" if said else "")
+            if self._has_answered:
+                raise TransientSourceError(message, next_step="run again in a few minutes")
+            raise PermanentSourceError(
+                message,
+                next_step="check `database` of the connection, the id of the 数据中心; if that is"
+                " right, ask who runs K3Cloud why it fails",
+            )
+        return response

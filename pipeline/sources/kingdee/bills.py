@@ -8,8 +8,9 @@ from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError
 from pipeline.landed import LandedTable
 from pipeline.sources.kingdee.api import Ask, KingdeeApi
+from pipeline.sources.kingdee.entries import add_up, require_one_grain
 from pipeline.sources.kingdee.filters import all_of, read_filter, window
-from pipeline.sources.kingdee.forms import Form, read_form, refuse_repeated, require_one_grain
+from pipeline.sources.kingdee.forms import Form, read_form, refuse_repeated
 from pipeline.sources.records import Asked, Record, RecordSource
 from pipeline.sources.wire import Wire
 
@@ -22,6 +23,7 @@ class KingdeeBills(RecordSource):
     """One landed table as the bills of a form; with `each`, as the entries of its bills."""
 
     connector = "kingdee"
+    counted_by = "dates"
 
     def __init__(
         self,
@@ -48,6 +50,11 @@ class KingdeeBills(RecordSource):
         entry = f".{self._entry}" if self._entry else ""
         return f"{self._name}{entry} at {self._api.base_url}"
 
+    @property
+    def _is_row_per_record(self) -> bool:
+        """Entries that differ by nothing but their amounts become one row."""
+        return self._entry is None
+
     @cached_property
     def _where(self) -> str | None:
         return read_filter(self._settings.where, self.table.name)
@@ -68,6 +75,25 @@ class KingdeeBills(RecordSource):
         return self._form
 
     def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
+        pages = self._keyed_pages(asked)
+        if self._entry is None:
+            yield from pages
+            return
+        entries = (record for page in pages for record in page)
+        yield list(add_up(entries, asked.fields, self._amounts))
+
+    @cached_property
+    def _amounts(self) -> frozenset[str]:
+        """The fields that are added up where entries are alike in all others."""
+        columns = self._settings.columns.items()
+        return frozenset(
+            field
+            for name, source in columns
+            if self.table.is_amount(name)
+            for field in source.fields
+        )
+
+    def _keyed_pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
         """Pages by key, until one is empty: a server may give fewer than it was asked for."""
         with self._api.open() as ask:
             form = self._read_form(ask)

@@ -4,11 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.company import ColumnSource
 from pipeline.errors import BrokenContentError, PermanentSourceError
-from pipeline.landed import LandedTable
 from pipeline.sources.kingdee.api import Ask
-from pipeline.sources.records import nearest
 
 HEAD = "FBillHead"
 USUAL_KEY, USUAL_ENTRY_KEY = "FID", "FEntryID"
@@ -40,7 +37,7 @@ class Form:
 
     def beyond_head(self, paths: Iterable[str]) -> list[str]:
         """The fields among some that do not stand in the head."""
-        return [path for path in paths if self.part_of.get(_field(path), HEAD) != HEAD]
+        return [path for path in paths if self.part_of.get(first_step(path), HEAD) != HEAD]
 
 
 def read_form(ask: Ask, name: str) -> Form:
@@ -66,40 +63,11 @@ def read_form(ask: Ask, name: str) -> Form:
         ) from None
 
 
-def require_one_grain(
-    form: Form, entry: str | None, table: LandedTable, columns: Mapping[str, ColumnSource]
-) -> None:
-    """Refuse what would count an amount once per entry. Raises PermanentSourceError.
-
-    A query joins the head to each of its entries: what the head says comes again with every one.
-    """
-    if entry is None:
-        return
-    if entry not in form.parts:
-        raise PermanentSourceError(
-            f"{form.name}: found no entry '{entry}', allowed: "
-            + ", ".join(nearest(entry, [part for part in form.parts if part != HEAD])),
-            next_step=f"mend `each` of {table.name} in sources.yml",
-        )
-    for name, source in columns.items():
-        if not (name.endswith("_fen") or table.column(name).kind == "decimal"):
-            continue
-        for field in source.fields:
-            part = form.part_of.get(_field(field), entry)
-            if part != entry:
-                raise PermanentSourceError(
-                    f"{form.name}: {name} comes from {field} of {part}, but there is one row per"
-                    f" {entry}: the amount would count once for each",
-                    next_step=f"map {name} of {table.name} from a field of {entry}, or leave out"
-                    " `each` for one row per bill",
-                )
-
-
 def refuse_repeated(form: Form, entry: str | None, paths: Iterable[str]) -> PermanentSourceError:
     """The error of a bill, or an entry, that came more than once: another entry multiplied it."""
     grain = entry or "bill"
-    others = [path for path in form.beyond_head(paths) if form.part_of[_field(path)] != entry]
-    named = ", ".join(f"{path} of {form.part_of[_field(path)]}" for path in others)
+    others = [path for path in form.beyond_head(paths) if form.part_of[first_step(path)] != entry]
+    named = ", ".join(f"{path} of {form.part_of[first_step(path)]}" for path in others)
     return PermanentSourceError(
         f"{form.name}: one {grain} came more than once, joined to each of the entries of"
         f" {named or 'another part'}: amounts would multiply",
@@ -108,6 +76,6 @@ def refuse_repeated(form: Form, entry: str | None, paths: Iterable[str]) -> Perm
     )
 
 
-def _field(path: str) -> str:
+def first_step(path: str) -> str:
     """The field that a path such as `FCustId.FNumber` begins with."""
     return path.split(".")[0]

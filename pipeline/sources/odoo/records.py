@@ -1,6 +1,6 @@
 """Landed tables as the records of one of Odoo's models, business day by business day."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from pipeline.company import Company, Connection, TableSource
@@ -16,12 +16,20 @@ from pipeline.sources.wire import Wire
 
 # Every model of Odoo has it. To the second at most, whatever the database keeps.
 CHANGED = "write_date"
+# What a record tells though it stands in others, whose change leaves no trace in it: up to version
+# 17 the state of a payment is that of its entry; amounts and states are summed up of lines.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "account.payment": ("move_id",),
+    "sale.order": ("order_line",),
+    "stock.picking": ("move_ids", "move_lines"),
+}
 
 
 class OdooRecords(RecordSource):
     """One landed table as the records of one model."""
 
     connector = "odoo"
+    counted_by = "dates"
 
     def __init__(
         self,
@@ -58,6 +66,11 @@ class OdooRecords(RecordSource):
             )
         return asked
 
+    @property
+    def _is_row_per_record(self) -> bool:
+        """A payment is one row per order that it pays, where the mapping asks for these."""
+        return not self._allocated
+
     def _reader(self, call: Call) -> Reader:
         return Reader(call, self._known_fields, self._settings.page_size)
 
@@ -82,10 +95,10 @@ class OdooRecords(RecordSource):
             paths = [path for path in asked.fields if path in known]
             allocated = [path for path in paths if path in self._allocated]
             own = [path for path in paths if path not in allocated]
-            if self._allocated:
+            if allocated:
                 own += payments.needed(reader)
             for page in reader.pages(self._model, self._domain(reader, asked, known), own):
-                if self._allocated:
+                if allocated:
                     page = list(payments.allocated(reader, page, allocated))
                 yield page
 
@@ -108,10 +121,12 @@ class OdooRecords(RecordSource):
         """Records changed since then, up to now: what is written while it reads comes next time."""
         if asked.changed_by is None or asked.since is None:
             return []
-        types = {asked.changed_by: reader.type(self._model, asked.changed_by)}
-        changed = window(
-            [asked.changed_by], types, asked.since, self._wire.now(), with_undated=False
-        )
+        there = reader.fields(self._model)
+        parts = [part for part in PARTS.get(self._model, ()) if part in there]
+        changes = {asked.changed_by: reader.type(self._model, asked.changed_by)} | {
+            f"{part}.{CHANGED}": "datetime" for part in parts
+        }
+        changed = window(list(changes), changes, asked.since, self._wire.now(), with_undated=False)
         if not self._allocated:
             return changed
         return any_of([changed, [["id", "in", payments.rematched(reader, asked.since)]]])

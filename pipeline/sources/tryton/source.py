@@ -32,7 +32,11 @@ OBJECTS = {
     "crm_opportunities": "sale.opportunity",
 }
 # Objects whose amounts are those of their parts: a changed line leaves no trace in its header.
-PARTS: Mapping[str, tuple[str, ...]] = {"sale.sale": ("lines",)}
+# A line of the books is posted with its move, and may be matched with an invoice long after.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "sale.sale": ("lines",),
+    "account.move.line": ("move", "invoice_payments"),
+}
 
 
 class TrytonSource(RecordSource):
@@ -42,7 +46,8 @@ class TrytonSource(RecordSource):
     """
 
     connector = "tryton"
-    can_count_by_day = True
+    counted_by = "question"
+    gives_each_once = True
 
     def __init__(
         self,
@@ -104,9 +109,13 @@ class TrytonSource(RecordSource):
                     line, model, domain, self._paths(line, model, asked)
                 )
 
+    @property
+    def _is_row_per_record(self) -> bool:
+        """Documents are counted before they are split."""
+        return not self._documents
+
     def _count(self, asked: Asked) -> int | None:
-        """Of an object; documents are counted before they are split."""
-        if self._documents or asked.is_by_change:
+        if asked.is_by_change:
             return None
         (model,) = self._models
         with self._server.open() as line:
