@@ -201,6 +201,25 @@ def test_a_number_that_only_looks_like_a_rounded_one_is_kept(tmp_path: Path) -> 
     assert ids(extract(open_orders(tmp_path)), "order_no") == ["1E10", "202610010000001000"]
 
 
+def test_numbers_of_eighteen_digits_that_all_end_in_three_zeros_were_rounded(
+    tmp_path: Path,
+) -> None:
+    numbers = ["202610010830150000", "202610010831160000"]
+    rows = [row.replace(f"O{n}", numbers[n - 1]) for n, row in enumerate(ROWS, start=1)]
+    write_orders(tmp_path, [HEADER, *rows])
+    with pytest.raises(PermanentSourceError, match="a spreadsheet has rounded this number"):
+        extract(open_orders(tmp_path))
+    # The same one twice is one: of several lines of an order.
+    rows = [row.replace(f"O{n}", numbers[0]) for n, row in enumerate(ROWS, start=1)]
+    write_orders(tmp_path, [HEADER, *rows])
+    assert ids(extract(open_orders(tmp_path)), "order_no") == [numbers[0]] * 2
+    # A time with milliseconds that nobody counts.
+    numbers = [number[:-1] for number in numbers]
+    rows = [row.replace(f"O{n}", numbers[n - 1]) for n, row in enumerate(ROWS, start=1)]
+    write_orders(tmp_path, [HEADER, *rows])
+    assert ids(extract(open_orders(tmp_path)), "order_no") == numbers
+
+
 def test_one_number_that_ends_in_zeros_among_others_is_kept(tmp_path: Path) -> None:
     numbers = ["20261001123400100000", "20261001123400100001"]
     rows = [row.replace(f"O{n}", numbers[n - 1]) for n, row in enumerate(ROWS, start=1)]
@@ -264,6 +283,25 @@ def test_cells_merged_over_several_rows_stand_in_each_of_them(tmp_path: Path) ->
     found = extract(source)
     assert ids(found, "erp_order_no") == ["S1", "S1", "S2"]
     assert ids(found, "quantity") == ["1", "2", "3"]
+
+
+def test_an_amount_merged_over_several_lines_does_not_count_once_for_each(
+    tmp_path: Path,
+) -> None:
+    rows: list[list[Any]] = [
+        ["订单号", "行号", "货号", "数量", "金额"],
+        ["S1", 1, "a", 1, "100.00"],
+        [None, 2, "b", 2, None],
+        ["S2", 1, "a", 3, "7.00"],
+    ]
+    columns = {
+        "erp_order_no": "订单号", "line_no": "行号", "sku": "货号", "quantity": "数量",
+        "amount_fen": {"from": "金额", "unit": "yuan"},
+    }  # fmt: skip
+    write_workbook(tmp_path / "lines.xlsx", rows, merged=("A2:A3", "E2:E3"))
+    source = open_files(tmp_path, "erp_order_lines", files="lines.xlsx", columns=columns)
+    assert ids(extract(source), "erp_order_no") == ["S1", "S1", "S2"]
+    assert ids(extract(source), "amount_fen") == [10000, None, 700]
 
 
 def test_an_array_of_json_keeps_every_digit(tmp_path: Path) -> None:

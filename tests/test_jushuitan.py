@@ -244,7 +244,8 @@ def test_lines_shipments_and_refunds_land_from_their_lists(
          "io_date": "2026-10-02 12:30:00", "l_id": "SF1", "modified": "2026-10-02 12:30:00"},
     ]  # fmt: skip
     host.lists[REFUNDS] = [
-        {"as_id": 9, "o_id": 1, "so_id": "SO1", "outer_as_id": "R1", "refund": 99.95,
+        {"as_id": 9, "o_id": 1, "status": "Confirmed",
+         "so_id": "SO1", "outer_as_id": "R1", "refund": 99.95,
          "confirm_date": "", "as_date": "2026-10-03 08:00:00", "modified": "2026-10-03 09:00:00"},
     ]  # fmt: skip
     read = {
@@ -265,7 +266,7 @@ def test_lines_land_on_the_day_of_their_order_so_that_no_change_has_the_past_rea
     extracts = list(source.extract(DAYS[1:]))
     assert [extract.rows.num_rows for extract in extracts] == [1, 0]
     assert set(extracts[0].rows.column_names) <= {*source.table.schema.names, "_place"}
-    assert min(biz["modified_begin"] for _, biz in host.calls) == "2026-10-01 23:50:00"
+    assert min(biz["modified_begin"] for _, biz in host.calls) == "2026-10-01 00:00:00"
     since = day_start(DAYS[2])
     assert source.changed_days(since, dict.fromkeys(DAYS, "")) == {DAYS[1]}
 
@@ -429,3 +430,34 @@ def test_every_table_of_the_page_opens_by_the_connectors_name(tmp_path: Path) ->
     company = write_company(tmp_path / "company", example("jushuitan"), secrets={})
     for table in company.sources.tables:
         assert isinstance(open_source(table, company), JushuitanRecords)
+
+
+def test_refunds_that_were_not_agreed_to_do_not_land_and_one_taken_back_leaves(
+    tmp_path: Path, host: JushuitanHost, clock: TurningClock
+) -> None:
+    def refund(number: int, status: str, modified: str = "2026-10-02 09:00:00") -> dict[str, Any]:
+        return {
+            "as_id": number, "o_id": 1, "outer_as_id": f"R{number}", "refund": 10,
+            "status": status, "as_date": "2026-10-02 08:00:00", "modified": modified,
+        }  # fmt: skip
+
+    host.lists[REFUNDS] = [refund(1, "Confirmed"), refund(2, "Cancelled"), refund(3, "Odd")]
+    source = open_table(tmp_path, host, clock, "erp_refunds")
+    extracts = list(source.extract(DAYS))
+    assert [column(extract, "refund_doc_no") for extract in extracts] == [[], ["1"], []]
+    assert ["rows: found 'Odd' in status" in row.reason for row in extracts[1].rejected] == [True]
+    known = dict.fromkeys(DAYS, "")
+    since = datetime(2026, 10, 3, tzinfo=UTC)
+    assert source.changed_days(since, known) == set()
+    host.lists[REFUNDS][0] = refund(1, "Cancelled", "2026-10-03 12:00:00")
+    assert source.changed_days(since, known) == {DAYS[1]}
+    extracts = list(source.extract(DAYS))
+    assert [column(extract, "refund_doc_no") for extract in extracts] == [[], [], []]
+
+
+def test_an_order_dated_ahead_and_not_touched_again_is_found_on_its_day(
+    tmp_path: Path, host: JushuitanHost, clock: TurningClock
+) -> None:
+    host.lists[ORDERS] = [order(1, "2026-10-03 10:00:00", "2026-10-02 12:00:00")]
+    (extract,) = open_table(tmp_path, host, clock).extract(DAYS[2:])
+    assert column(extract, "erp_order_no") == ["1"]

@@ -16,9 +16,10 @@ from pipeline.errors import (
 from pipeline.landed import TABLES
 from pipeline.landing import Extract, Landing
 from pipeline.sources import open_source
+from pipeline.sources.sliced import LOOKED_AT_READINGS, OUTAGE_PAUSE_SECONDS, OUTAGE_PAUSES
 from pipeline.sources.wangdian.api import sign
 from pipeline.sources.wangdian.source import WangdianRecords
-from pipeline.sources.wire import Wire
+from pipeline.sources.wire import TRIES, Wire
 from tests.connector_pages import KEY, example, write_company
 from tests.turning_clock import TurningClock
 from tests.wangdian_host import APP_SECRET, WangdianHost
@@ -190,7 +191,8 @@ def test_refunds_land_in_pages_of_forty(
     tmp_path: Path, host: WangdianHost, clock: TurningClock
 ) -> None:
     host.lists[REFUNDS] = [
-        {"refund_no": f"TK{count}", "tid": "SO1", "sales_tid": "JY1", "src_no": f"R{count}",
+        {"refund_no": f"TK{count}", "process_status": 90,
+             "tid": "SO1", "sales_tid": "JY1", "src_no": f"R{count}",
          "actual_refund_amount": "0.0100", "finish_time": "2026-10-01 12:00:00",
          "modified": "2026-10-01 12:00:00"}
         for count in range(90)
@@ -294,6 +296,39 @@ def test_a_host_that_goes_after_some_windows_lands_nothing(
     extracts = open_table(tmp_path, answer, clock).extract(DAYS)
     with pytest.raises(TransientSourceError, match=r"trade_query.php at .*: HTTP 502"):
         next(extracts)
+    assert clock.slept.count(OUTAGE_PAUSE_SECONDS) == OUTAGE_PAUSES
+
+
+def test_a_reading_that_has_begun_outlives_an_outage_of_minutes(
+    tmp_path: Path, host: WangdianHost, clock: TurningClock
+) -> None:
+    host.lists[TRADES] = [trade(1, "2026-10-01 01:00:00")]
+    refused = iter(range(6 * TRIES))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_down = len(host.calls) >= 20 and next(refused, None) is not None
+        return httpx.Response(502, text="bad gateway") if is_down else host(request)
+
+    first, *_ = open_table(tmp_path, answer, clock).extract(DAYS)
+    assert first.rows.column("erp_order_no").to_pylist() == ["JY1"]
+    assert clock.slept.count(OUTAGE_PAUSE_SECONDS) == 6
+
+
+def test_a_host_that_never_answered_is_not_waited_for(tmp_path: Path, clock: TurningClock) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(502, text="bad gateway")
+
+    with pytest.raises(TransientSourceError, match="HTTP 502"):
+        next(open_table(tmp_path, answer, clock).extract(DAYS))
+    assert sum(clock.slept) < OUTAGE_PAUSE_SECONDS
+
+
+@pytest.mark.parametrize("table", ["erp_orders", "erp_shipments"])
+def test_a_sample_makes_no_more_calls_than_a_minute_holds(
+    tmp_path: Path, host: WangdianHost, clock: TurningClock, table: str
+) -> None:
+    open_table(tmp_path, host, clock, table).sample(3)
+    assert len(host.calls) <= LOOKED_AT_READINGS
 
 
 def test_fixed_parameters_go_along(tmp_path: Path, host: WangdianHost, clock: TurningClock) -> None:

@@ -27,7 +27,7 @@ from pipeline.sources.exported import (
     may_be_marked,
     without_totals,
 )
-from pipeline.sources.mapping import mask_phones
+from pipeline.sources.mapping import mask_people
 
 # GB18030 reads whatever GBK, GB2312 and code page 936 wrote.
 _WIDER = {"gbk": "gb18030", "gb2312": "gb18030", "cp936": "gb18030", "utf-8": "utf-8-sig"}
@@ -93,7 +93,7 @@ def decode(content: bytes, encoding: str | None, name: str) -> tuple[str, list[R
             place=f"{name}:{number + 1}",
             reason=f"found a byte that is not {_name(codec)} (0x{lines[number][at]:02x}, the"
             f" {at + 1}th of the line), allowed: {_name(codec)}",
-            raw=mask_phones(lines[number].decode(codec, "backslashreplace").strip("\r")),
+            raw=mask_people(lines[number].decode(codec, "backslashreplace").strip("\r")),
         )
         for number, at in broken.items()
     ]
@@ -241,7 +241,11 @@ def _set_totals_apart(
         return _fields(lines[line - layout.first_line], layout.delimiter) or []
 
     kept, totals = without_totals(rows, columns, cells_of)
-    rejected = [row for row in read.rejected if not _is_short_total(row, layout)]
+    rejected = [
+        replace(row, raw=mask_people(row.raw))
+        for row in read.rejected
+        if not _is_short_total(row, layout)
+    ]
     return FileRows(kept, tuple(rejected), totals + len(read.rejected) - len(rejected))
 
 
@@ -382,7 +386,7 @@ def _refuse(text: str, found: int | str, layout: _Layout, line: int) -> Rejected
     return Rejected(
         place=layout.place(line),
         reason=f"found {counted}, allowed: {len(layout.columns)} fields, as in the header",
-        raw=mask_phones(text.strip("\r")),
+        raw=text.strip("\r"),
     )
 
 

@@ -31,9 +31,13 @@ from pipeline.sources.mapping import DAY, Mapped, map_rows, split_days
 MANIFEST = "_manifest.csv"
 DAY_MARK = "{day}"
 # What a spreadsheet leaves of a number with more than the 15 digits that it keeps: 4.2E+27, or
-# zeros from the 16th on. One number may end so by itself, all of a column do not.
+# zeros from the 16th on. One number may end so by itself, all of a column do not. Of 16 or 17
+# digits nothing can be said: a time with milliseconds ends in zeros where nobody counts these.
 EXPONENT = r"^(\d\.\d+[Ee]\+?\d{2}|\d[Ee]\+\d{2})$"
-LONG, ZEROED = r"^\d{20,}$", r"^\d{15}0{5,}$"
+LONG, ZEROED = r"^\d{18,}$", r"^\d{15}0{3,}$"
+# So many zeros are no chance, together: five in one number, or three in each of two.
+ZEROS_FEWEST = 5
+_KEPT_DIGITS = 15
 
 # A kernel dates files by its last tick, which lies up to a hundredth of a second back.
 CLOCK_TICK_SECONDS = 0.01
@@ -61,7 +65,7 @@ class FileSource(Uncounted):
         self._company = company
         self._pattern = settings.files or f"{table.name}.*"
         self._folder = connection.folder or company.folder
-        self._columns = WantedColumns(table, settings.columns)
+        self._columns = WantedColumns(table, settings.columns, settings.rows)
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per asked day, in order.
@@ -233,7 +237,10 @@ class FileSource(Uncounted):
             time_zone=self._settings.time_zone,
             first_day=self._company.first_day,
             last_day=self._company.last_day,
+            choosing=self._settings.rows,
         )
+        if skipped := sum(mapped.skipped.values()):
+            logger.info("%s: %d rows left out, as `rows` says", self.table.name, skipped)
         unread = ((self._company.first_day, row) for file in files for row in file.rejected)
         return replace(mapped, rejected=(*unread, *mapped.rejected))
 
@@ -328,7 +335,9 @@ def _is_rounded(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     is_cut = pc.match_substring_regex(numbers, EXPONENT)
     is_long = pc.match_substring_regex(numbers, LONG)
     is_zeroed = pc.match_substring_regex(numbers, ZEROED)
-    if pc.sum(is_zeroed).as_py() != pc.sum(is_long).as_py():
+    different = pc.unique(numbers.filter(pc.fill_null(is_zeroed, False)))
+    zeros = (pc.sum(pc.utf8_length(different)).as_py() or 0) - _KEPT_DIGITS * len(different)
+    if pc.sum(is_zeroed).as_py() != pc.sum(is_long).as_py() or zeros < ZEROS_FEWEST:
         return is_cut
     return pc.or_(is_cut, is_zeroed)
 

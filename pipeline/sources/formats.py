@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+from collections.abc import Sequence, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +21,7 @@ from pipeline.sources.archives import unpack
 from pipeline.sources.columns import WantedColumns
 from pipeline.sources.delimited import FileRows, decode, place, read_delimited, refuse_repeated
 from pipeline.sources.exported import as_meant, find_header, without_totals
-from pipeline.sources.mapping import mask_phones
+from pipeline.sources.mapping import mask_people
 
 FORMATS = {
     ".csv": "csv",
@@ -136,7 +137,7 @@ def _read_json(content: bytes, name: str, columns: WantedColumns, encoding: str 
     rows = rows.drop_columns(["number"]).rename_columns(columns.names).append_column(PLACE, places)
     rejected += [
         Rejected(
-            f"{name}:{number}", "found broken JSON, allowed: one object a line", mask_phones(line)
+            f"{name}:{number}", "found broken JSON, allowed: one object a line", mask_people(line)
         )
         for number, line in broken
     ]
@@ -195,6 +196,7 @@ def _read_sheet(
     names = texts[above] if above < len(texts) else []
     wanted = columns.among([column for column in names if column], name)
     refuse_repeated(name, names, wanted)
+    _take_back_amounts(texts, names, wanted, columns.amounts, sheet)
     below = [(number, row) for number, row in enumerate(texts[above + 1 :], above + 2) if any(row)]
     read = {
         column: pa.array([row[at] for _, row in below], pa.string())
@@ -217,6 +219,26 @@ def _unmerged(cells: list[list[Any]], sheet: CalamineSheet) -> list[list[Any]]:
             if column < len(row):  # a merged area may reach beyond the last cell that is filled
                 row[column] = cells[top][column]
     return cells
+
+
+def _take_back_amounts(
+    texts: list[list[str | None]],
+    names: Sequence[str | None],
+    wanted: Sequence[str],
+    amounts: Set[str],
+    sheet: CalamineSheet,
+) -> None:
+    """Leave an amount that is merged over several rows in the first of them, unless they are all
+    one record: an amount of them together must not count once for each. The others then lack it,
+    and are refused where they need one."""
+    others = [at for at, name in enumerate(names) if name in wanted and name not in amounts]
+    for (top, column), (bottom, _) in sheet.merged_cell_ranges or ():
+        if column >= len(names) or names[column] not in amounts:
+            continue
+        told = {tuple(row[at] for at in others) for row in texts[top : bottom + 1]}
+        if len(told) > 1:
+            for row in texts[top + 1 : bottom + 1]:
+                row[column] = None
 
 
 def _cell_text(cell: object) -> str | None:

@@ -40,8 +40,11 @@ RESOLUTION = timedelta(seconds=1)
 ROUNDS = 3
 # A list that keeps growing while one window of it is read is busier than reading it can follow.
 TRIES_OF_A_WINDOW = 3
-# To look at records, so many of the latest windows are enough.
-LOOKED_AT_WINDOWS = 24
+# A reading may last hours: once it has begun, it outlives an outage of some minutes.
+OUTAGE_PAUSES = 10
+OUTAGE_PAUSE_SECONDS = 60.0
+# To look at records, so many of the latest windows of all its lists are enough: a minute of calls.
+LOOKED_AT_READINGS = 48
 LOOKED_AT_LONGEST = timedelta(days=1)
 _DAY = "record_at"
 
@@ -79,6 +82,8 @@ class SlicedSource(RecordSource):
     """
 
     can_ask_by_day = False
+    parts: ClassVar[Mapping[str, str]] = {}
+    """Of tables whose rows are parts of a record, the list that holds them."""
     day_fields: ClassVar[Mapping[str, str]] = {}
     """Of tables without a day of their own, the field of the record that gives them one: on one day
     alone, every change would have all of the past read again."""
@@ -93,15 +98,19 @@ class SlicedSource(RecordSource):
         wire: Wire | None = None,
     ) -> None:
         day_field = self.day_fields.get(table.name)
+        # Times are Beijing's and bear no zone.
+        own = {"each": self.parts.get(table.name), "time_zone": "Asia/Shanghai"}
+        settings = settings.model_copy(update=own)
         if day_field is not None:
             by_day = {_DAY: ColumnSource.model_validate(day_field)}
             settings = settings.model_copy(update={"columns": settings.columns | by_day})
         mapped_as = _with_day(table) if day_field else table
         super().__init__(mapped_as, settings, connection, company, wire=wire)
         self.table = table
+        self._has_begun = False
 
-    def _map(self, rows: pa.Table) -> Mapped:
-        mapped = super()._map(rows)
+    def _map(self, rows: pa.Table, columns: Mapping[str, ColumnSource] | None = None) -> Mapped:
+        mapped = super()._map(rows, columns)
         if self._mapped_as is self.table:
             return mapped
         return replace(mapped, rows=mapped.rows.drop_columns([_DAY]))
@@ -135,7 +144,8 @@ class SlicedSource(RecordSource):
         """At most `limit` records of the latest windows, mapped: to look at, not to land."""
         now = self._wire.now()
         length = self._lists[0].longest
-        latest = windows(now - LOOKED_AT_WINDOWS * length, now, length, RESOLUTION)
+        count = max(1, LOOKED_AT_READINGS // len(self._lists))
+        latest = windows(now - count * length, now, length, RESOLUTION)
         records: list[Record] = []
         for window in reversed(list(latest)):
             records += self._looked_at(window)
@@ -154,10 +164,11 @@ class SlicedSource(RecordSource):
         # What is read later: a year of whole orders would not fit into memory, and the names and
         # addresses in them need go no further.
         kept = {*asked.fields, *(name.split(".")[0] for name in asked.fields), *self._kept}
+        self._has_begun = False
         with self._line() as ask:
             for window in self._windows(asked):
                 for listed in self._lists:
-                    for key, record in self._read_window(ask, listed, window).items():
+                    for key, record in self._read_on(ask, listed, window).items():
                         newest[key] = {name: of for name, of in record.items() if name in kept}
                 logger.info(
                     "%s: read the changes of %s to %s UTC, %d records so far",
@@ -178,6 +189,18 @@ class SlicedSource(RecordSource):
             until = asked.until or self._wire.now()
             yield from windows(since, until, longest, RESOLUTION)
             since = until
+
+    def _read_on(self, ask: AskPage, listed: ChangeList, window: Window) -> dict[str, Record]:
+        """The records of one window; what passes by itself is waited for, once some were read."""
+        for _ in range(OUTAGE_PAUSES if self._has_begun else 0):
+            try:
+                return self._read_window(ask, listed, window)
+            except TransientSourceError as error:
+                logger.warning("%s; asking again in %.0f s", error.message, OUTAGE_PAUSE_SECONDS)
+                self._wire.sleep(OUTAGE_PAUSE_SECONDS)
+        records = self._read_window(ask, listed, window)
+        self._has_begun = True
+        return records
 
     def _read_window(self, ask: AskPage, listed: ChangeList, window: Window) -> dict[str, Record]:
         """The records of one window by their key, complete.

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from pipeline.company import Company, Connection, TableSource
 from pipeline.errors import BrokenContentError
-from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI
 from pipeline.sources.jushuitan.api import JushuitanApi, Post
 from pipeline.sources.jushuitan.payments import PAID_AMOUNT, PAYS, allocate
@@ -22,7 +21,6 @@ from pipeline.sources.sliced import (
     records_of,
 )
 from pipeline.sources.slices import Window
-from pipeline.sources.wire import Wire
 
 # Allowed are seven days. Whether both ends count among them is not said: a second less is safe.
 LONGEST = timedelta(days=7) - timedelta(seconds=1)
@@ -38,28 +36,18 @@ LISTS = {
     ),
     "erp_refunds": ChangeList("/open/refund/single/query", "datas", "as_id", LONGEST, PAGE_SIZE),
 }
-EACH = {"erp_order_lines": "items", "erp_receipts": PAYS}
 
 
 class JushuitanRecords(SlicedSource):
     """One landed table as the list of 聚水潭 that holds it, by time of change."""
 
     connector = "jushuitan"
+    parts: ClassVar[Mapping[str, str]] = {"erp_order_lines": "items", "erp_receipts": PAYS}
     day_fields: ClassVar[Mapping[str, str]] = {"erp_order_lines": "order_date"}
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        # Times are Beijing's and bear no zone.
-        own = {"each": EACH.get(table.name), "time_zone": "Asia/Shanghai"}
-        super().__init__(table, settings.model_copy(update=own), connection, company, wire=wire)
-        self._api = JushuitanApi(connection, company, self._wire)
+    @cached_property
+    def _api(self) -> JushuitanApi:
+        return JushuitanApi(self._connection, self._company, self._wire)
 
     @property
     def _what(self) -> str:
@@ -79,11 +67,7 @@ class JushuitanRecords(SlicedSource):
     @contextmanager
     def _line(self) -> Iterator[AskPage]:
         with self._api.open() as post:
-
-            def ask(listed: ChangeList, window: Window, number: int) -> Page:
-                return self._ask(post, listed, window, number)
-
-            yield ask
+            yield partial(self._ask, post)
 
     def _ask(self, post: Post, listed: ChangeList, window: Window, number: int) -> Page:
         biz: dict[str, Any] = {

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from pipeline.company import Company, Connection, TableSource
-from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI
 from pipeline.sources.sliced import (
     AskPage,
@@ -20,7 +19,6 @@ from pipeline.sources.sliced import (
 )
 from pipeline.sources.slices import Window
 from pipeline.sources.wangdian.api import Post, WangdianApi
-from pipeline.sources.wire import Wire
 
 # Both ends count: its example of sixty minutes ends with the second 59:59.
 LONGEST_OF_ORDERS = timedelta(minutes=60) - timedelta(seconds=1)
@@ -51,7 +49,6 @@ _OF_TABLES = {
     ),
     "erp_refunds": (_REFUNDS,),
 }
-EACH = {"erp_order_lines": "goods_list"}
 
 
 def with_archive(lists: Sequence[ChangeList]) -> tuple[ChangeList, ...]:
@@ -64,21 +61,12 @@ class WangdianRecords(SlicedSource):
     """One landed table as the lists of 旺店通 that hold it, by time of change."""
 
     connector = "wangdian"
+    parts: ClassVar[Mapping[str, str]] = {"erp_order_lines": "goods_list"}
     day_fields: ClassVar[Mapping[str, str]] = {"erp_order_lines": "trade_time"}
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        # Times are Beijing's and bear no zone.
-        own = {"each": EACH.get(table.name), "time_zone": "Asia/Shanghai"}
-        super().__init__(table, settings.model_copy(update=own), connection, company, wire=wire)
-        self._api = WangdianApi(connection, company, self._wire)
+    @cached_property
+    def _api(self) -> WangdianApi:
+        return WangdianApi(self._connection, self._company, self._wire)
 
     @property
     def _what(self) -> str:
@@ -91,11 +79,7 @@ class WangdianRecords(SlicedSource):
     @contextmanager
     def _line(self) -> Iterator[AskPage]:
         with self._api.open() as post:
-
-            def ask(listed: ChangeList, window: Window, number: int) -> Page:
-                return self._ask(post, listed, window, number)
-
-            yield ask
+            yield partial(self._ask, post)
 
     def _ask(self, post: Post, listed: ChangeList, window: Window, number: int) -> Page:
         parameters: dict[str, str] = {
