@@ -343,6 +343,22 @@ def test_openings_of_which_nothing_is_known_are_not_said_to_be_tracked(
     assert not judgement.error
 
 
+def test_only_a_company_that_says_so_may_have_no_sessions(
+    marts: duckdb.DuckDBPyConnection,
+) -> None:
+    marts.execute("delete from marts.fct_sessions")
+    tracking = "marts.source_watermarks where table_name = 'tracking_events'"
+    marts.execute(f"delete from {tracking}")
+    assert not judgement_of("sessions_exist", marts).is_met
+    for is_connected, is_met in (("true", False), ("null", False), ("false", True)):
+        marts.execute(f"delete from {tracking}")
+        marts.execute(
+            "insert into marts.source_watermarks (table_name, is_connected)"
+            f" values ('tracking_events', {is_connected})"
+        )
+        assert judgement_of("sessions_exist", marts).is_met == is_met
+
+
 def test_tracking_that_was_lost_and_mended_a_week_ago_is_not_held_against_it(
     marts: duckdb.DuckDBPyConnection,
 ) -> None:
