@@ -12,6 +12,7 @@ content.
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import time
@@ -30,6 +31,8 @@ from pipeline.conform import Conformed, Rejected, conform_all
 from pipeline.engine import open_engine
 from pipeline.errors import LandingError, SourceError
 from pipeline.landed import TABLES, LandedTable
+
+logger = logging.getLogger(__name__)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -68,7 +71,8 @@ class Extract:
 
     `rows` bear landed names, text or typed; what is missing is null. `complete_until` is the
     instant up to which the source is known complete with these rows. `rejected` are rows that the
-    connector itself could not read.
+    connector itself could not read. What is `is_tentative` may lack what the source has and did not
+    give: it takes nothing away that has landed.
     """
 
     day: date
@@ -76,6 +80,7 @@ class Extract:
     complete_until: datetime
     control: Control | None = None
     rejected: tuple[Rejected, ...] = ()
+    is_tentative: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,12 @@ class Landing:
         _check_control(table, extract, conformed, rejected)
         sha256 = _digest(conformed.rows)
         before = self._current(table.name, extract.day)
+        if extract.is_tentative and before is not None and _says_less(conformed.rows, before):
+            logger.warning(
+                "%s %s: the source gave less than has landed and may not mean it: that stays",
+                table.name, extract.day,
+            )  # fmt: skip
+            return before
         batch = Batch(
             table=table.name,
             day=extract.day,
@@ -359,6 +370,16 @@ def _grouped(extracts: Iterable[Extract]) -> Iterator[list[Extract]]:
         raise
     if group:
         yield group
+
+
+def _says_less(rows: pa.Table, before: Batch) -> bool:
+    """Whether rows hold fewer values than what has landed."""
+    landed = pq.read_table(before.path, columns=rows.column_names)
+    return _values_count(rows) < _values_count(landed)
+
+
+def _values_count(rows: pa.Table) -> int:
+    return sum(len(column) - column.null_count for column in rows.columns)
 
 
 def _check_control(

@@ -143,6 +143,21 @@ def test_an_account_with_a_key_takes_no_plain_body(tmp_path: Path) -> None:
     assert stored(tmp_path) == []
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_account_without_a_key_takes_no_body_that_nobody_could_read_later(
+    tmp_path: Path, as_json: bool
+) -> None:
+    plain = receiver(tmp_path)
+    encrypted = sealing.seal(BODY.encode(), encoding_key=KEY, app_id=APP_ID)
+    envelope = f"<xml><ToUserName>gh</ToUserName><Encrypt>{encrypted}</Encrypt></xml>"
+    if as_json:
+        envelope = json.dumps({"ToUserName": "gh", "Encrypt": encrypted})
+    with pytest.raises(RefusedError, match="callback_key_env is not set") as refused:
+        plain.take(signed(), envelope.encode())
+    assert refused.value.status == 400
+    assert stored(tmp_path) == []
+
+
 def test_what_is_sealed_for_another_account_or_damaged_is_refused(tmp_path: Path) -> None:
     closed = receiver(tmp_path, is_sealed=True)
     other = sealing.seal(BODY.encode(), encoding_key=KEY, app_id="wx0000000000000000")

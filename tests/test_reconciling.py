@@ -8,8 +8,15 @@ import pyarrow as pa
 import pytest
 
 from pipeline.company import Connection, TableSource
-from pipeline.defs.landing import choose_days
-from pipeline.errors import TransientSourceError
+from pipeline.defs.landing import choose_days, land_days
+from pipeline.errors import (
+    BrokenContentError,
+    NotReadyError,
+    PermanentSourceError,
+    QuotaOfDayError,
+    SourceError,
+    TransientSourceError,
+)
 from pipeline.landed import TABLES, LandedTable
 from pipeline.landing import Extract, Landing, day_end
 from pipeline.sources.records import Asked, Record, RecordSource
@@ -79,6 +86,64 @@ def test_only_days_that_are_landed_whole_are_counted(landing: Landing) -> None:
     source = Counted(dict.fromkeys(DAYS, 3))
     assert chosen(source, landing, DAYS[-1] + timedelta(days=1)) == [DAYS[-1] + timedelta(days=1)]
     assert source.asked == DAYS
+
+
+class Faulty(Counted):
+    """A source that fails on some days, each with an error of its own."""
+
+    def __init__(self, errors: Mapping[date, SourceError]) -> None:
+        super().__init__(dict.fromkeys(DAYS, 3))
+        self.errors = errors
+
+    def extract(self, days: Sequence[date]) -> Iterator[Extract]:
+        for day in days:
+            if day in self.errors:
+                raise self.errors[day]
+            yield from super().extract([day])
+
+
+BROKEN = BrokenContentError("the bill does not tie")
+
+
+def landed_by(source: Counted, folder: Path, days: Sequence[date]) -> tuple[list[date], str]:
+    landing, message = landing_in(folder), ""
+    try:
+        list(land_days(source, landing, days))
+    except SourceError as error:
+        message = error.message
+    return [batch.day for batch in landing.batches(source.table.name)], message
+
+
+def test_a_day_that_cannot_be_had_holds_no_later_day_up(tmp_path: Path) -> None:
+    source = Faulty({DAYS[1]: BROKEN})
+    assert landed_by(source, tmp_path, DAYS) == ([DAYS[0], DAYS[2]], "the bill does not tie")
+    watermark = landing_in(tmp_path).watermarks()["erp_refunds"]
+    assert watermark.complete_until == day_end(DAYS[0])
+    source = Faulty({DAYS[1]: NotReadyError("not built yet")})
+    assert landed_by(source, tmp_path, DAYS[1:])[1] == "not built yet"
+
+
+def test_before_a_first_landed_day_none_is_left_out(tmp_path: Path) -> None:
+    # The watermark would begin after it, and its cases would be taken for refuted.
+    assert landed_by(Faulty({DAYS[0]: BROKEN}), tmp_path, DAYS) == ([], "the bill does not tie")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        QuotaOfDayError("used up"), TransientSourceError("busy"), PermanentSourceError("no right"),
+    ],
+)  # fmt: skip
+def test_what_ails_the_whole_account_ends_the_landing(tmp_path: Path, error: SourceError) -> None:
+    source = Faulty({DAYS[1]: error})
+    assert landed_by(source, tmp_path, DAYS) == ([DAYS[0]], error.message)
+
+
+def test_many_days_in_a_row_that_cannot_be_had_end_it(tmp_path: Path) -> None:
+    days = [FIRST_DAY + timedelta(days=count) for count in range(6)]
+    source = Faulty(dict.fromkeys(days[1:5], BROKEN))
+    source.held = dict.fromkeys(days, 3)
+    assert landed_by(source, tmp_path, days) == (days[:1], "the bill does not tie")
 
 
 class Booked(RecordSource):

@@ -196,6 +196,8 @@ def test_each_template_of_a_popup_is_an_answer_of_its_own(company: Company) -> N
         (event("unsubscribe", EventKey=""), "unsubscribe", None),
         (event("SCAN", EventKey="7"), "scan", "7"),
         (event("CLICK", EventKey="menu_orders"), "click", "menu_orders"),
+        (event("scancode_push", EventKey="menu_scan"), "click", "menu_scan"),
+        (event("pic_weixin", EventKey="menu_photo"), "click", "menu_photo"),
         (event("VIEW", EventKey="https://shop.test/a?b=c"), "view", "https://shop.test/a?b=c"),
         (event("view_miniprogram", EventKey="pages/a", MenuId="5"), "view_miniprogram", "pages/a"),
         (event("LOCATION", Latitude="23.1", Longitude="113.3"), "location", None),
@@ -243,17 +245,20 @@ def test_where_a_follower_stands_is_not_landed(company: Company) -> None:
     assert "23.137" not in str(rows)
 
 
-def test_an_unknown_event_is_set_aside_once_without_what_was_written(company: Company) -> None:
+def test_an_unknown_event_is_set_aside_once_and_what_customers_write_is_left_alone(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     store(company, event("user_enter_tempsession", SessionFrom="13800000001"))
     store(company, event("", MsgType="text", Content="call me: 13800000001"))
     _, of_results = land(company, "message_results")
     rows, of_events = land(company, "callback_events")
     assert (rows, of_results.quarantined) == ([], 0)
     assert [row.reason for row in rejected(company, of_events)] == [
-        "unknown event: user_enter_tempsession",
-        "unknown event: a message of type text",
+        "unknown event: user_enter_tempsession"
     ]
-    assert "13800000001" not in str(rejected(company, of_events))
+    assert "13800000001" not in str(rejected(company, of_events)) + caplog.text
+    assert "1 messages of customers left alone" in caplog.text
 
 
 def test_repetitions_count_once_and_contradictions_are_set_aside(company: Company) -> None:

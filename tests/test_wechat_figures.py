@@ -1,6 +1,7 @@
 """The mini-program's figures: sample replies, periods, spans, what is asked again, quotas."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -234,11 +235,23 @@ def test_unknown_indexes_are_kept_and_unknown_keys_ignored(company: Company) -> 
 
 
 @pytest.mark.parametrize("told", ["20261010", "20261005-20261011", "201610", "today", None])
-def test_figures_of_another_day_are_set_aside(company: Company, told: str | None) -> None:
+def test_a_reply_with_nothing_but_figures_of_another_day_is_no_day_without_figures(
+    company: Company, told: str | None
+) -> None:
     reply = {"ref_date": told, "list": [{"page_path": "pages/index", "page_visit_pv": 1}]}
-    rows, reasons = land(company, "mp_pages", answering(lambda *_: reply), SUNDAY)
-    assert rows == []
-    assert reasons == [f"ref_date: found '{told}', allowed: within what was asked for, 2026-10-11"]
+    reason = f"ref_date: found '{told}', allowed: within what was asked for, 2026-10-11"
+    told = re.escape(f"none of 1 rows is of that day: {reason}")
+    with pytest.raises(BrokenContentError, match=told):
+        land(company, "mp_pages", answering(lambda *_: reply), SUNDAY)
+
+
+def test_a_list_that_comes_back_empty_takes_no_landed_figure_away(company: Company) -> None:
+    reply = {"ref_date": "20261011", "list": [{"page_path": "pages/index", "page_visit_pv": 1}]}
+    whole = land(company, "mp_pages", answering(lambda *_: reply), SUNDAY)
+    assert land(company, "mp_pages", answering(lambda *_: None), SUNDAY) == whole
+    more = {"ref_date": "20261011", "list": [{"page_path": "pages/index", "page_visit_pv": 2}]}
+    ((row,), _) = land(company, "mp_pages", answering(lambda *_: more), SUNDAY)
+    assert row["page_visit_pv"] == 2
 
 
 def test_an_empty_list_is_not_ready_until_two_in_the_afternoon(company: Company) -> None:

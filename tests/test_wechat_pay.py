@@ -283,6 +283,13 @@ def test_a_row_without_an_order_amount_is_refused_by_landing(
     assert (batch.rows, batch.quarantined) == (1, 1)
 
 
+@pytest.mark.parametrize("column", range(1, len(SUMMARY)))
+def test_a_summary_that_names_a_total_must_tell_it(column: int) -> None:
+    totals = [*TOTALS[:column], "", *TOTALS[column + 1 :]]
+    with pytest.raises(BrokenContentError, match="found nothing, allowed: yuan"):
+        read_bill(bill(totals=totals), name=NAME)
+
+
 @pytest.mark.parametrize("column", range(len(SUMMARY)))
 def test_a_summary_that_is_a_fen_off_refuses_the_bill(company: Company, column: int) -> None:
     totals = list(TOTALS)

@@ -181,7 +181,7 @@ def test_too_many_calls_in_a_minute_wait_for_the_next_one(company: Company) -> N
     assert isinstance(failure(company, answering(refuse(45011))), TransientSourceError)
 
 
-@pytest.mark.parametrize("code", sorted(code for code in ERRCODES if code != 0))
+@pytest.mark.parametrize("code", sorted(set(ERRCODES) - {47009}))
 def test_every_known_code_has_its_class_a_meaning_and_a_next_step(
     company: Company, code: int
 ) -> None:
@@ -193,7 +193,7 @@ def test_every_known_code_has_its_class_a_meaning_and_a_next_step(
 
 
 def test_a_final_refusal_is_not_repeated(company: Company) -> None:
-    for code in (61501, 48001, 47009, 12345):
+    for code in (61501, 48001, 12345):
         line = answering(refuse(code))
         assert isinstance(failure(company, line), PermanentSourceError)
         assert line.paths().count(VISITS) == 1
@@ -237,6 +237,16 @@ def test_a_wrong_secret_says_what_to_do_and_is_never_told(company: Company) -> N
         assert line.paths() == [TOKEN]
 
 
+def test_a_probe_proves_the_secret_though_a_token_is_kept(company: Company) -> None:
+    fetch(company, answering(FIGURES))
+    line = answering(FIGURES)
+    source(company, "mp_daily", line).probe()
+    assert line.paths().count(TOKEN) == 1
+    wrong = Line(lambda _: refuse(40125, "invalid appsecret"))
+    with pytest.raises(PermanentSourceError, match="wrong AppSecret"):
+        source(company, "mp_daily", wrong).probe()
+
+
 def test_an_address_that_is_not_on_the_whitelist_is_named(company: Company) -> None:
     line = Line(lambda _: refuse(40164, "invalid ip 203.0.113.9, not in whitelist"))
     error = failure(company, line)
@@ -265,15 +275,26 @@ def test_a_missing_secret_is_a_matter_of_configuration(tmp_path: Path) -> None:
 
 
 def test_a_retired_call_is_no_failure_of_the_account(company: Company) -> None:
-    error = failure(company, answering(refuse(47009, "this api is offline")))
+    retired = refuse(47009, "this api is offline")
+    error = failure(company, Line(lambda call: token() if call.url.path == TOKEN else retired))
     assert isinstance(error, RetiredEndpointError)
+    assert "rid 6821c3a0-09059ac5-34a8e2ea" in error.message
     assert "retired this call for every account, which is no failure of yours" in error.message
     (told,) = (
         finding
-        for finding in examine_with(company, answering(refuse(47009)))
+        for finding in examine_with(company, answering(refuse(47009), tokens=99))
         if finding.subject.startswith("mp_daily")
     )
     assert told.level == "note"
+
+
+def test_a_retired_call_leaves_the_others_of_its_table_their_figures(company: Company) -> None:
+    line = answering(refuse(47009))
+    (extract,) = source(company, "mp_daily", line).extract([DAY])
+    (row,) = extract.rows.to_pylist()
+    assert row["session_cnt"] is None
+    assert row["visit_total"] is not None
+    assert line.paths().count(VISITS) == 1
 
 
 def test_what_ails_a_whole_account_is_told_once(company: Company) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.company import Company
-from pipeline.defs.landing import DAILY_RUN_AT, PATIENCE
+from pipeline.defs.landing import AGAIN_AT, DAILY_RUN_AT, PATIENCE
 from pipeline.defs.partitions import business_days
 from pipeline.defs.resources import company_folder, landing_of, last_day_asked
 from pipeline.landing import SHANGHAI, day_end
@@ -55,6 +55,17 @@ def tables_behind(company: Company, yesterday: date) -> list[str]:
     return behind
 
 
+def _again_at(instance: dg.DagsterInstance, table: str) -> float:
+    """When to ask for a table again, in seconds since 1970; 0 where its last landing says nothing.
+
+    A quota comes back at midnight, and a call that was withdrawn never.
+    """
+    event = instance.get_latest_materialization_event(dg.AssetKey(["landing", table]))
+    landed = event.asset_materialization if event else None
+    told = landed.metadata.get(AGAIN_AT) if landed else None
+    return float(told.value) if isinstance(told, dg.TimestampMetadataValue) else 0.0
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     company = company_folder().load()
@@ -96,7 +107,11 @@ def defs() -> dg.Definitions:
             return dg.SkipReason(f"{yesterday} is not a day of this company")
         if any(context.instance.get_run_records(RUNNING, limit=1)):
             return dg.SkipReason("a run is at work")
-        behind = tables_behind(company_folder().load(), yesterday)
+        behind = [
+            table
+            for table in tables_behind(company_folder().load(), yesterday)
+            if _again_at(context.instance, table) <= now.timestamp()
+        ]
         if not behind:
             return dg.SkipReason(f"every source is landed up to {yesterday}")
         context.log.info(f"asked again: {', '.join(behind)}")

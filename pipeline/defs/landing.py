@@ -16,15 +16,25 @@ from pipeline.defs.resources import (
     landing_of,
     last_day_asked,
 )
-from pipeline.errors import NotReadyError, RetiredEndpointError
+from pipeline.errors import (
+    BrokenContentError,
+    NotReadyError,
+    QuotaOfDayError,
+    RetiredEndpointError,
+    SourceError,
+)
 from pipeline.landed import TABLES, LandedTable
-from pipeline.landing import Batch, Landing, Watermark, day_end
+from pipeline.landing import SHANGHAI, Batch, Landing, Watermark, day_end, day_start
 from pipeline.samples import JOINING
 from pipeline.sources import Source, find_connector, open_source
 
 # The hour of the daily run, and how long what was not ready then is asked for again.
 DAILY_RUN_AT = time(11)
 PATIENCE = timedelta(hours=4)
+# So many days in a row that cannot be had: the trouble is not theirs.
+FAILURES_MOST = 3
+AGAIN_AT = "asked_again_at"
+"""Metadata of a landing that waits for another day: when to ask again."""
 
 # How the UI shows each connector; Dagster draws an icon for the words that it knows.
 KINDS = {
@@ -86,14 +96,16 @@ def landing_asset(
             )
             before = {batch.day: batch.batch_id for batch in landing.batches(table.name)}
             batches: list[Batch] = []
-            not_ready = None
+            not_ready: SourceError | None = None
             try:
                 batches.extend(land_days(source, landing, chosen))
-            except (NotReadyError, RetiredEndpointError) as error:
+            except NotReadyError as error:
                 # Who catches up goes on with what is there; who names a day is told.
                 if not config.catch_up:
                     raise
-                not_ready = error.message
+                not_ready = error
+            except RetiredEndpointError as error:
+                not_ready = error
         revised = [
             batch for batch in batches if before.get(batch.day, batch.batch_id) != batch.batch_id
         ]
@@ -103,7 +115,9 @@ def landing_asset(
                 f"{table.name} {batch.day}: a revision, {batch.rows_changed} rows changed"
             )
         if not_ready is not None:
-            context.log.warning(f"{table.name} is not ready, and asked again later: {not_ready}")
+            context.log.warning(
+                f"{table.name} is not ready, and asked again later: {not_ready.message}"
+            )
         unchanged = [batch for batch in batches if before.get(batch.day) == batch.batch_id]
         if unchanged:
             context.log.info(
@@ -113,7 +127,7 @@ def landing_asset(
             metadata=_summary(batches, revised, landing.watermarks().get(table.name))
             | {"unchanged": dg.MetadataValue.int(len(unchanged))}
             | _joining_rates(table, batches, landing)
-            | ({"not_ready": dg.MetadataValue.text(not_ready)} if not_ready else {})
+            | _told_of(not_ready)
         )
 
     return land
@@ -193,8 +207,36 @@ def _seen_until(source: Source, landing: Landing, batches: Collection[Batch]) ->
 
 
 def land_days(source: Source, landing: Landing, days: Sequence[date]) -> Iterator[Batch]:
-    """Extract and land the days in turn; what is landed before an error stays landed."""
-    return landing.land_all(source.table, source.extract(days), connector=source.connector)
+    """Extract and land the days in turn; what is landed before an error stays landed.
+
+    A day whose content is broken, or not there yet, holds no later day up where one before it is
+    landed, for then the watermark stays before it: its error is raised after them. Many such days
+    are no matter of a day, and end it.
+    """
+    waiting, failures = list(days), 0
+    known = {batch.day for batch in landing.batches(source.table.name)}
+    first_error: SourceError | None = None
+    while waiting:
+        landed: set[date] = set()
+        try:
+            extracts = source.extract(waiting)
+            for batch in landing.land_all(source.table, extracts, connector=source.connector):
+                landed.add(batch.day)
+                yield batch
+            break
+        except (NotReadyError, BrokenContentError) as error:
+            known |= landed
+            failures = 1 if landed else failures + 1
+            failed, *later = [day for day in waiting if day not in landed]
+            first_error = first_error or error
+            is_behind_another = min(known, default=failed) < failed
+            if isinstance(error, QuotaOfDayError) or failures == FAILURES_MOST:
+                break
+            if not is_behind_another:
+                break
+            waiting = later
+    if first_error is not None:
+        raise first_error
 
 
 def _with_trailing(days: set[date], first_day: date, trailing_days: int) -> list[date]:
@@ -225,6 +267,17 @@ def _tell_each_day(
                     context.asset_key, partition=batch.day.isoformat(), metadata=figures
                 )
             )
+
+
+def _told_of(not_ready: SourceError | None) -> dict[str, dg.MetadataValue]:
+    """What was not ready, and when to ask again where that is not in half an hour."""
+    if not_ready is None:
+        return {}
+    told: dict[str, dg.MetadataValue] = {"not_ready": dg.MetadataValue.text(not_ready.message)}
+    if isinstance(not_ready, QuotaOfDayError | RetiredEndpointError):
+        tomorrow = datetime.now(SHANGHAI).date() + timedelta(days=1)
+        told[AGAIN_AT] = dg.MetadataValue.timestamp(day_start(tomorrow))
+    return told
 
 
 def _summary(

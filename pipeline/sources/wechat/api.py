@@ -52,9 +52,14 @@ class WechatApi:
         )
 
     @contextmanager
-    def open(self) -> Iterator[Post]:
-        """A line to the host, closed at the end. Calls raise the subclasses of SourceError."""
+    def open(self, *, is_proving: bool = False) -> Iterator[Post]:
+        """A line to the host, closed at the end. Calls raise the subclasses of SourceError.
+
+        `is_proving` asks for the token although one is kept: it says nothing of today's secret.
+        """
         with self._wire.client(self.base_url) as client:
+            if is_proving:
+                self._token.ask_again(partial(self._ask_token, client))
             yield partial(self._post, client)
 
     def _post(

@@ -5,6 +5,7 @@ and tracked events differ by definition as well as by fault; comparing them does
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -13,12 +14,14 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from pipeline.errors import BrokenContentError, NotReadyError
+from pipeline.errors import BrokenContentError, NotReadyError, RetiredEndpointError
 from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI, Extract, Rejected, day_end
 from pipeline.sources.days import DailySource, adjoining
 from pipeline.sources.wechat.api import Post, Reply, WechatApi
 from pipeline.sources.wechat.spans import DAY, Span, SpanOf, read_span, the_day
+
+logger = logging.getLogger(__name__)
 
 # Figures are corrected silently for some days; asking again costs few calls.
 TRAILING_DAYS = 7
@@ -85,6 +88,10 @@ class Datacube(DailySource):
     def _api(self) -> WechatApi:
         return WechatApi(self._connection, self._company, self._wire)
 
+    @cached_property
+    def _retired(self) -> set[Figures]:
+        return set()
+
     @property
     def _calls(self) -> tuple[Figures, ...]:
         return self.tables[self.table.name]
@@ -106,7 +113,7 @@ class Datacube(DailySource):
         call, day = self._calls[0], self.last_day()
         while not call.covers(day) and day > call.starts_on:
             day -= DAY
-        with self._api.open() as post:
+        with self._api.open(is_proving=True) as post:
             try:
                 for span in call.spans([day]):
                     self._ask(post, call, span)
@@ -129,6 +136,12 @@ class Datacube(DailySource):
             for call in self._calls:
                 if call.most_days == 1:
                     self._ask_all(post, call, [day], found)
+            if of_day.rejected and not of_day.rows:
+                raise BrokenContentError(
+                    f"{self.table.name} of {day}: none of {len(of_day.rejected)} rows is of that"
+                    f" day: {of_day.rejected[0].reason}",
+                    next_step="run again; if it repeats, ask WeChat what it answers",
+                )
             if of_day.lacking and not self._is_settled(day):
                 raise NotReadyError(
                     f"{self.table.name} of {day}: {'; '.join(of_day.lacking)}, which until"
@@ -141,13 +154,24 @@ class Datacube(DailySource):
                 rows=pa.Table.from_pylist(of_day.rows, schema=_text_schema(self.table)),
                 complete_until=day_end(day),
                 rejected=tuple(of_day.rejected),
+                is_tentative=bool(of_day.lacking),
             )
 
     def _ask_all(
         self, post: Post, call: Figures, days: Sequence[date], found: dict[date, _Day]
     ) -> None:
+        """Collect a call over some days. One that WeChat has retired leaves the others their own
+        figures; where it has retired all of a table's, it is told."""
         for span in call.spans(days):
-            self._collect(call, span, self._ask(post, call, span), found)
+            if call in self._retired:
+                return
+            try:
+                self._collect(call, span, self._ask(post, call, span), found)
+            except RetiredEndpointError as error:
+                self._retired.add(call)
+                if len(self._retired) == len(self._calls):
+                    raise
+                logger.warning("%s: %s", self.table.name, error.message)
 
     def _ask(self, post: Post, call: Figures, span: Span) -> Reply:
         last = span.first if call.is_asked_by_first else span.last

@@ -62,8 +62,10 @@ ERRCODES: dict[int, Errcode] = {
     -1: Errcode("the platform is busy", "busy", WAIT),
     40001: Errcode("the access token is invalid or superseded", "renew token", OTHER_CALLER),
     40002: Errcode("wrong grant_type", next_step=REPORT),
+    40003: Errcode("wrong openid", next_step=REPORT),
     40013: Errcode("wrong app_id, or one of another kind of account", next_step=COMPARE_APP_ID),
     40014: Errcode("the access token is malformed or unknown", "renew token", OTHER_CALLER),
+    40037: Errcode("wrong template_id", next_step=REPORT),
     40125: Errcode("wrong AppSecret", next_step=RENEW_KEY),
     40164: Errcode(
         "this machine's address is not on the IP whitelist",
@@ -78,6 +80,7 @@ ERRCODES: dict[int, Errcode] = {
     41004: Errcode("secret missing", next_step=REPORT),
     42001: Errcode("the access token has expired", "renew token", OTHER_CALLER),
     43002: Errcode("POST required", next_step=REPORT),
+    43101: Errcode("the user takes no such messages", next_step=REPORT),
     44002: Errcode("empty body", next_step=REPORT),
     45009: Errcode(
         "the daily quota of this call is used up",
@@ -100,6 +103,7 @@ ERRCODES: dict[int, Errcode] = {
         "this call is banned for the account",
         next_step="an administrator finds the reason in the messages of mp.weixin.qq.com",
     ),
+    48006: Errcode("the quota may not be reset so often", "tomorrow", WAIT),
     50002: Errcode(
         "the account is restricted",
         next_step="an administrator finds the reason in the messages of mp.weixin.qq.com",

@@ -62,7 +62,7 @@ class OrderList(DailySource):
     def probe(self) -> str:
         """Ask for one order of the latest day: proves address, secret, whitelist and permission."""
         day = self.last_day()
-        with self._api.open() as post:
+        with self._api.open(is_proving=True) as post:
             _read_page(post, day, last_index=None, page_size=1)
         return f"{self._api.base_url} answers {self._api.app_id}; the order list of {day} is there"
 

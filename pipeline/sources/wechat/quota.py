@@ -60,7 +60,7 @@ class CallQuotas(DailySource):
 
     def probe(self) -> str:
         """Ask about the first call: proves address, secret and whitelist."""
-        with self._api.open() as post:
+        with self._api.open(is_proving=True) as post:
             for path in self._paths[:1]:
                 _ask(post, path)
         return (

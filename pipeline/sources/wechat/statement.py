@@ -142,12 +142,15 @@ def read_summary(
 
     Raises BrokenContentError where it cannot be read, which is how a cut end shows.
     """
-    first = counts[0]
+    first, totals = counts[0], list(totals)
     try:
         header = read_names(lines.summary_header, today)
         if header[0] != first:
             raise UnreadableError(f"found no {first}: the end is missing")
         cells = split_cells(lines.summary, header)
+        for column in totals:
+            if cells.get(column) == "":
+                raise UnreadableError(f"{column}: found nothing, allowed: yuan such as 12.34")
         told = {column: _read_count(column, cells[column]) for column in counts if column in cells}
         return told | read_yuan(cells, totals)
     except UnreadableError as error:

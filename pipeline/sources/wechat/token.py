@@ -66,6 +66,11 @@ class StableToken:
                 kept = self._fetch(ask, kept, is_forced=False)
             return kept.token
 
+    def ask_again(self, ask: Ask) -> None:
+        """Ask for the token whatever is kept: in normal mode that ends no other."""
+        with self._file.locked():
+            self._fetch(ask, self._read(), is_forced=False)
+
     def renew(self, refused: str, ask: Ask) -> str:
         """Another token than the one refused: one that another process has renewed meanwhile, or
         the platform's; it is forced only where the platform still hands out the refused one.

@@ -4,7 +4,7 @@ with {{ landed('wechat_quota', key=['ref_date', 'app_id', 'cgi_path']) }},
 
 renamed as (
     select
-        ref_date as business_day,
+        {{ business_day('asked_at') }} as business_day,
         app_id,
         cgi_path,
         daily_limit,

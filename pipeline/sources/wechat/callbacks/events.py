@@ -27,6 +27,13 @@ ACTS = {
     "unsubscribe": "unsubscribe",
     "scan": "scan",
     "click": "click",
+    # Items of the menu that open the camera, the album or the map.
+    "scancode_push": "click",
+    "scancode_waitmsg": "click",
+    "pic_sysphoto": "click",
+    "pic_photo_or_album": "click",
+    "pic_weixin": "click",
+    "location_select": "click",
     "view": "view",
     "view_miniprogram": "view_miniprogram",
     "location": "location",

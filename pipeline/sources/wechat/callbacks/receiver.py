@@ -49,6 +49,10 @@ class Receiver:
         if self.seal is None:
             self._require_signature(query, "signature")
             body = content
+            if _is_sealed_only(content):
+                raise RefusedError(
+                    400, "body: encrypted, allowed: plain ones, where callback_key_env is not set"
+                )
         else:
             encrypted = _encrypted(content)
             self._require_signature(query, "msg_signature", encrypted)
@@ -114,6 +118,11 @@ def _read(content: bytes) -> list[dict[str, object]]:
         return read_bodies(content)
     except UnreadableBodyError as error:
         raise RefusedError(400, f"body: {error}") from None
+
+
+def _is_sealed_only(content: bytes) -> bool:
+    """Whether all that is said is sealed: nobody could read it later."""
+    return all("Encrypt" in body and "MsgType" not in body for body in _read(content))
 
 
 def _encrypted(content: bytes) -> str:

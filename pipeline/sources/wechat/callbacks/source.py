@@ -1,5 +1,6 @@
 """Stored callbacks as landed tables: results of messages, events, and messages by their results."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,11 +21,15 @@ from pipeline.sources.wechat.callbacks.fields import Head, UnfitError, kept, rea
 from pipeline.sources.wechat.callbacks.results import split_results
 from pipeline.sources.wechat.callbacks.shelf import Shelf, StoredBody, StoredFile
 
+logger = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 Split = Callable[[Body, Head], list[Callable[[], Row]] | None]
 
 # A day's extract needs the files of three days; those of the next day share two of them.
 FILES_KEPT = 4
+# What a customer sends, by its MsgType.
+TALK = ("text", "image", "voice", "video", "shortvideo", "location", "link", "miniprogrampage")
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -35,6 +40,8 @@ class _Read:
     rows: list[tuple[date, Row]] = field(default_factory=list)
     rejected: list[tuple[date, Rejected]] = field(default_factory=list)
     received_at: datetime = NEVER
+    talk_count: int = 0
+    """What customers wrote: no event, and nothing of it is read."""
 
 
 class Callbacks(Uncounted):
@@ -164,6 +171,8 @@ class Callbacks(Uncounted):
                 continue
             for body in bodies:
                 self._read_body(read, stored, body, file.day, self._bounded(day))
+        if read.talk_count:
+            logger.info("%s: %d messages of customers left alone", file.name, read.talk_count)
         return read
 
     def _read_body(
@@ -172,6 +181,9 @@ class Callbacks(Uncounted):
         def reject(reason: str) -> None:
             read.rejected.append((day, Rejected(stored.place, reason, kept(body))))
 
+        if body.get("MsgType") in TALK:
+            read.talk_count += 1
+            return None
         try:
             app_id = stored.app_id or self._app_id
             head = read_head(body, app_id=app_id, received_at=stored.received_at)
