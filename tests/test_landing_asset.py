@@ -1,6 +1,9 @@
 """What a landing asset tells of a run: how many rows can be joined, and what was asked in vain."""
 
 import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +12,31 @@ import pytest
 from small_company import ORDERS_A_DAY, write_company
 
 from pipeline.company import load_company
-from pipeline.defs.jobs import landing_config
+from pipeline.defs.jobs import again_at, landing_config
 from pipeline.defs.landing import landing_asset
 from pipeline.defs.partitions import business_days
 from pipeline.defs.resources import CompanyFolder
+from pipeline.errors import NotReadyError, QuotaOfDayError, RetiredEndpointError, SourceError
 from pipeline.landed import TABLES
+from pipeline.landing import Extract
+from pipeline.sources.files import FileSource
 
 
-def land(folder: Path, table: str) -> dict[str, Any]:
+def land(
+    folder: Path,
+    table: str,
+    *,
+    catch_up: bool = True,
+    instance: dg.DagsterInstance | None = None,
+) -> dict[str, Any]:
     """Catch one table up, as the daily run does; what its asset tells."""
     company = load_company(folder)
     result = dg.materialize(
         [landing_asset(TABLES[table], company, business_days(company))],
         partition_key="2026-10-03",
         resources={"company": CompanyFolder(folder=str(folder))},
-        run_config=landing_config([table], catch_up=True),
+        run_config=landing_config([table], catch_up=catch_up),
+        instance=instance,
     )
     told = result.asset_materializations_for_node(f"landing__{table}")
     return {
@@ -64,3 +77,40 @@ def test_a_file_that_was_only_touched_lands_nothing_new_and_the_run_says_so(fold
     os.utime(folder.parent / "drop" / "erp_orders.csv")
     again = land(folder, "erp_orders")
     assert (again["days"], again["unchanged"], again["revisions"]) == (3, 3, 0)
+
+
+def refuse(patch: pytest.MonkeyPatch, error: SourceError) -> None:
+    def extract(_: FileSource, __: Sequence[date]) -> Iterator[Extract]:
+        raise error
+        yield
+
+    patch.setattr(FileSource, "extract", extract)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_for_another_day"),
+    [
+        (NotReadyError("not built yet"), False),
+        (QuotaOfDayError("used up"), True),
+        (RetiredEndpointError("withdrawn"), True),
+    ],
+)
+def test_what_cannot_come_today_is_not_asked_for_again_today(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: SourceError, is_for_another_day: bool
+) -> None:
+    refuse(monkeypatch, error)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert again_at(instance, "erp_orders") == 0
+        told = land(folder, "erp_orders", instance=instance)
+        assert told["not_ready"] == error.message
+        assert (again_at(instance, "erp_orders") > time.time()) == is_for_another_day
+
+
+def test_a_day_that_is_named_fails_where_it_is_not_ready_and_not_for_a_withdrawn_call(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, RetiredEndpointError("withdrawn"))
+    assert land(folder, "erp_orders", catch_up=False)["not_ready"] == "withdrawn"
+    refuse(monkeypatch, NotReadyError("not built yet"))
+    with pytest.raises(dg.Failure, match="not built yet"):
+        land(folder, "erp_orders", catch_up=False)

@@ -55,7 +55,7 @@ def tables_behind(company: Company, yesterday: date) -> list[str]:
     return behind
 
 
-def _again_at(instance: dg.DagsterInstance, table: str) -> float:
+def again_at(instance: dg.DagsterInstance, table: str) -> float:
     """When to ask for a table again, in seconds since 1970; 0 where its last landing says nothing.
 
     A quota comes back at midnight, and a call that was withdrawn never.
@@ -110,7 +110,7 @@ def defs() -> dg.Definitions:
         behind = [
             table
             for table in tables_behind(company_folder().load(), yesterday)
-            if _again_at(context.instance, table) <= now.timestamp()
+            if again_at(context.instance, table) <= now.timestamp()
         ]
         if not behind:
             return dg.SkipReason(f"every source is landed up to {yesterday}")
