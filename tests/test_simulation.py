@@ -44,6 +44,7 @@ from pipeline.simulation.truth import TRUTH, Expected, read_truth
 from pipeline.simulation.wechat_books import read_books
 from pipeline.simulation.wechat_server import WechatServer
 from pipeline.simulation.world import World, build_world
+from pipeline.sources.wechat.callbacks.body import read_bodies
 
 FAULTS = (*ORDER_FAULTS, *BOOKING_FAULTS, *AFTERSALE_FAULTS, *MEMBER_FAULTS)
 SMALL = Options(seed=1, days=10, orders=600)
@@ -388,15 +389,40 @@ def test_messages_are_clicked_and_called_back(company: Path) -> None:
     }
     assert clicked
     assert {messages[number]["result"] for number in clicked} == {"success"}
-    called_back = "".join(
-        path.read_text() for path in (company / "systems" / "callbacks").iterdir()
-    )
+    called_back = {str(body["MsgID"]) for _, body in called(company) if "MsgID" in body}
     sent = {
         number for number, row in messages.items()
         if row["type"] == "template" and row["send_time"]
     }  # fmt: skip
     assert sent
-    assert [number for number in sent if f"<MsgID>{number}</MsgID>" not in called_back] == []
+    assert {str(number) for number in sent} <= called_back
+
+
+def called(company: Path) -> list[tuple[str, Any]]:
+    """The callbacks in the order in which they are stored: when each came, and what it says."""
+    return [
+        (told["received_at"], body)
+        for path in sorted((company / "systems" / "callbacks").iterdir())
+        for line in path.read_text().splitlines()
+        for told in [json.loads(line)]
+        for body in read_bodies(told["body"].encode())
+    ]
+
+
+def test_callbacks_come_in_every_form_some_twice_and_out_of_order(company: Path) -> None:
+    lines = [
+        json.loads(line)
+        for path in (company / "systems" / "callbacks").iterdir()
+        for line in path.read_text().splitlines()
+    ]
+    assert {line["body"][0] for line in lines} == {"{", "<"}
+    assert len({line["body"] for line in lines}) < len(lines)
+    stored = called(company)
+    received = [at for at, _ in stored]
+    assert received != sorted(received)
+    popups = [body for _, body in stored if body["Event"] == "subscribe_msg_popup_event"]
+    answers = [body.get("SubscribeMsgPopupEvent", body)["List"] for body in popups]
+    assert {type(answer) for answer in answers} == {list, dict}
 
 
 def test_visits_are_given_for_one_past_day_at_a_time(caller: Caller) -> None:

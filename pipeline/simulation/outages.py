@@ -135,10 +135,14 @@ def every_fault() -> list[Fault]:
 _TOKEN_CODES = {
     -1: "system error",
     40001: "invalid credential, access_token is invalid or not latest",
+    40002: "invalid grant_type",
     40013: "invalid appid",
     40125: "invalid appsecret",
     40164: "invalid ip 127.0.0.1, not in whitelist",
     40243: "AppSecret has been frozen",
+    41002: "appid missing",
+    41004: "appsecret missing",
+    43002: "require POST method",
     45009: "reach max api daily quota limit",
     45011: "api minute-quota reach limit  must slower  retry next minute",
     50004: "forbid to get access_token",
@@ -150,19 +154,33 @@ _TOKEN_CODES = {
 _API_CODES = {
     -1: "system error",
     40001: "invalid credential, access_token is invalid or not latest",
+    40003: "invalid openid",
     40014: "invalid access_token",
+    40037: "invalid template_id",
+    41001: "access_token missing",
     42001: "access_token expired",
     45009: "reach max api daily quota limit",
     45011: "api minute-quota reach limit  must slower  retry next minute",
+    43101: "user refuse to accept the msg",
+    44002: "empty post data",
+    47001: "data format error",
     48001: "api unauthorized",
     48004: "api forbidden",
+    48006: "forbid to clear quota because of reaching the limit",
     50002: "user limited",
+    61004: "access clientip is not registered",
+    61007: "api is unauthorized to component",
 }
 _DATACUBE_CODES = {
+    61500: "date format error",
+    61501: "date range error",
+    61502: "not support game",
     61503: "data not ready, please try later",
     61504: "system busy now , please try later",
 }
 _ORDER_CODES = {
+    10060001: "pay order not exist",
+    10060011: "last_index error",
     10060012: "system busy",
     10060019: "system busy, please try again",
 }
@@ -194,6 +212,7 @@ def _paycodes() -> list[Fault]:
     told = [
         (400, "STATEMENT_CREATING", "请求的账单正在生成中", _half_an_hour_later),
         (400, "INVALID_REQUEST", "无效请求", None),
+        (400, "PARAM_ERROR", "参数错误", None),
         (401, "SIGN_ERROR", "签名错误", None),
         (403, "NO_AUTH", "商户无权限", None),
         (429, "FREQUENCY_LIMITED", "频率超限", _a_minute_later),
