@@ -116,13 +116,19 @@ def init(
     ]  # fmt: skip
     if len(ways) > 1 and (drop or is_template):
         raise ConfigurationError(f"found {' and '.join(ways)}, allowed: one of them")
+    if business_lines and (drop or is_template):
+        raise ConfigurationError(
+            f"found {ways[0]} and --line, allowed: one of them",
+            next_step="rows say which line they are of; write loops/<line>.yml for a contract"
+            " other than the usual one",
+        )
+    day = first_day.date() if first_day else None
     if drop is not None:
-        _init_from_drop(folder, drop)
+        _init_from_drop(folder, drop, name, day)
         return
     if is_template:
         _init_from_template(folder)
         return
-    day = first_day.date() if first_day else None
     _init_from_systems(folder, chosen, name, day, business_lines)
 
 
@@ -161,22 +167,22 @@ def _init_from_template(folder: Path) -> None:
     console.print(line(f"then: bihuan doctor --company {folder}"))
 
 
-def _init_from_drop(folder: Path, drop: Path) -> None:
+def _init_from_drop(folder: Path, drop: Path, name: str | None, first_day: date | None) -> None:
     from pipeline.company.creation import create_from_drop
     from pipeline.drop import read_drop
     from pipeline.terminal import line, open_console
 
     console = open_console()
     found = read_drop(drop)
-    create_from_drop(folder, found)
+    create_from_drop(folder, found, name=name, first_day=first_day)
     for note in found.notes:
         console.print(line(f"! {note}"))
     for dropped in found.tables:
         actors = ", ".join(dropped.interface_actors)
         told = f", interface actors {actors}" if actors else ""
-        name = f"{dropped.table.name:<20} {dropped.pattern}"
-        console.print(line(f"✓ {name}: {dropped.rows_count:,} rows{told}"))
-    console.print(line(f"{folder}: {found.first_day} to {found.last_day}"))
+        where = f"{dropped.table.name:<20} {dropped.pattern}"
+        console.print(line(f"✓ {where}: {dropped.rows_count:,} rows{told}"))
+    console.print(line(f"{folder}: {first_day or found.first_day} to {found.last_day}"))
     console.print(line(f"then: bihuan build --company {folder}"))
 
 

@@ -252,6 +252,16 @@ class Landing:
             absent += statistics.null_count
         return int(footer.num_rows - absent)
 
+    def read_as(self, table: str) -> str | None:
+        """The digest of the mapping by which all days of a table were read; None if untold."""
+        path = self._reading(table)
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def note_reading(self, table: str, digest: str) -> None:
+        """Tell by which mapping all days of a table are read now."""
+        with _RenamedInto(self._reading(table)) as temporary:
+            temporary.write_text(digest, encoding="utf-8")
+
     def watermarks(self) -> dict[str, Watermark]:
         """Per landed table, the unbroken run of complete days from its first landed day on."""
         runs: dict[str, Watermark] = {}
@@ -319,6 +329,9 @@ class Landing:
 
     def _manifest(self, table: str, day: date) -> Path:
         return self.folder / "_manifest" / table / day.isoformat()
+
+    def _reading(self, table: str) -> Path:
+        return self.folder / "_readings" / table
 
     def _path(self, table: str, day: date, batch_id: str) -> Path:
         return self.folder / table / f"business_day={day.isoformat()}" / f"{batch_id}.parquet"

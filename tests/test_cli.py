@@ -197,6 +197,14 @@ def test_a_drop_is_wired_and_what_does_not_fit_is_told(
     assert ended.code == 0
     assert "! erp_oders.csv: no landed table, did you mean 'erp_orders'?" in ended.out
     assert "crm_contacts.csv: 1 rows" in ended.out
+    told = ("--name", "未见商贸", "--first-day", "2026-10-01")
+    assert run("init", tmp_path / "named", "--drop", drop, *told).code == 0
+    written = (tmp_path / "named" / "company.yml").read_text()
+    assert "未见商贸" in written
+    assert "first_day: 2026-10-01" in written
+    ended = run("init", tmp_path / "lined", "--drop", drop, "--line", "snacks")
+    assert ended.code == 2
+    assert "found --drop and --line" in ended.err
     (drop / "crm_contacts.csv").write_text("contact_id\nc1\n")
     ended = run("init", tmp_path / "other", "--drop", drop)
     assert ended.code == 2

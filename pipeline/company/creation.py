@@ -141,11 +141,14 @@ def create_from_template(folder: Path) -> list[str]:
     return list(_wanting(folder))
 
 
-def create_from_drop(folder: Path, drop: Drop) -> None:
-    """Write a company folder that reads `drop` in place. Raises ConfigurationError."""
+def create_from_drop(
+    folder: Path, drop: Drop, *, name: str | None = None, first_day: date | None = None
+) -> None:
+    """Write a company folder that reads `drop` in place, under its name and from its first day
+    where no other is given. Raises ConfigurationError."""
     refuse_to_overwrite(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    company = _company(folder.resolve().name, drop.first_day, drop.last_day)
+    company = _company(name or folder.resolve().name, first_day or drop.first_day, drop.last_day)
     sources = SOURCES_FROM_DROP.format(folder=_text(str(drop.folder)))
     _write(folder, "company.yml", company)
     _write(folder, "sources.yml", sources + _write_tables(drop))

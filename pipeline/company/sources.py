@@ -4,6 +4,7 @@ Says only what may be written there; reading the systems is the concern of `pipe
 """
 
 import codecs
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ WANGDIAN_URL = "https://api.wangdian.cn/openapi2"
 _ONLY_IN_PYTHON = re.compile(r"\(\?(=|!|<=|<!|P=)|\\[1-9]")
 MONEY_UNITS = ("yuan", "fen")
 INSTANT_UNITS = ("iso", "seconds", "milliseconds")
+NO_MATTER_OF_ROWS = ("interface_actors", "trailing_days", "reconcile_days", "page_size", "paging")
 ROW_WORDS = ("land", "skip")
 """What `rows` says of a record: it lands, or it is left out."""
 
@@ -210,6 +212,13 @@ class TableSource(Settings):
             held = "day" if "{day}" in str(written["files"]) else "history"
             return written | {"holds": held}
         return written
+
+    @property
+    def reading_digest(self) -> str:
+        """Of all that decides which rows land and what they say: where it changes, what landed was
+        read otherwise."""
+        told = self.model_dump_json(exclude=set(NO_MATTER_OF_ROWS))
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def with_keys(self, **written: Any) -> "TableSource":
         """The same settings but for some keys, each as sources.yml would write it."""

@@ -85,14 +85,19 @@ def landing_asset(
             loaded = company.load()
             source = open_source(table.name, loaded)
             landing = landing_of(loaded)
+            # Not that of the definitions, which may have been loaded before sources.yml was mended.
+            mapping = loaded.sources.tables[table.name]
+            read_as = landing.read_as(table.name)
+            is_remapped = bool(mapping.columns) and read_as not in (None, mapping.reading_digest)
             chosen = choose_days(
                 source,
                 landing,
                 asked,
                 first_day=loaded.first_day,
-                trailing_days=settings.trailing_days,
+                trailing_days=mapping.trailing_days,
                 catch_up=config.catch_up,
                 asks_again=config.asks_again,
+                is_remapped=is_remapped,
             )
             before = {batch.day: batch.batch_id for batch in landing.batches(table.name)}
             batches: list[Batch] = []
@@ -106,10 +111,14 @@ def landing_asset(
                 not_ready = error
             except RetiredEndpointError as error:
                 not_ready = error
+            if read_as is None or (config.catch_up and config.asks_again and not_ready is None):
+                landing.note_reading(table.name, mapping.reading_digest)
         revised = [
             batch for batch in batches if before.get(batch.day, batch.batch_id) != batch.batch_id
         ]
         _tell_each_day(context, batches, asked)
+        if is_remapped:
+            context.log.info(f"{table.name}: its mapping has changed, so its days are read again")
         for batch in revised:
             context.log.warning(
                 f"{table.name} {batch.day}: a revision, {batch.rows_changed} rows changed"
@@ -167,9 +176,11 @@ def choose_days(
     trailing_days: int,
     catch_up: bool,
     asks_again: bool = True,
+    is_remapped: bool = False,
 ) -> list[date]:
     """The days to land, in order: those asked for, or those of the past that need it.
 
+    Where the mapping `is_remapped`, all that has landed was read otherwise.
     `trailing_days` before each of them are landed again: some systems finish a day late. Without
     `asks_again`, days that are landed are left alone: they were asked for a short while ago.
     """
@@ -183,6 +194,8 @@ def choose_days(
     }  # fmt: skip
     if not asks_again:
         return sorted(missing)
+    if is_remapped:
+        return sorted(missing | (landed.keys() & set(span)))
     changed = source.changed_days(
         _seen_until(source, landing, landed.values()),
         {day: batch.sha256 for day, batch in landed.items()},
@@ -256,7 +269,8 @@ def _tell_each_day(
         figures: dict[str, dg.MetadataValue] = {
             "dagster/row_count": dg.MetadataValue.int(batch.rows),
             "batch_id": dg.MetadataValue.text(batch.batch_id),
-            "quarantined": dg.MetadataValue.int(batch.quarantined),
+            # Named apart from the total of the run, which it would replace.
+            "quarantined_of_day": dg.MetadataValue.int(batch.quarantined),
             "complete_until": dg.MetadataValue.timestamp(batch.complete_until),
         }
         if batch.day in asked:
