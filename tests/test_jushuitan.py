@@ -123,7 +123,7 @@ def test_one_reading_serves_all_days_of_a_run(
 ) -> None:
     list(open_table(tmp_path, host, clock).extract([DAYS[0], DAYS[2]]))
     begins = [biz["modified_begin"] for _, biz in host.calls]
-    assert begins.count("2026-09-30 23:50:00") == 1
+    assert begins.count("2026-09-30 00:00:00") == 1
     assert len(begins) == ROUNDS  # what changed meanwhile is read, too
 
 
@@ -412,7 +412,7 @@ def test_progress_is_told_window_by_window(
     windows = [line for line in caplog.messages if "read the changes of" in line]
     assert len(windows) == 3 + ROUNDS - 1
     assert "to 2026-10-20 00:00:00 UTC, 0 records so far" in windows[2]
-    assert "read the changes of 2026-09-30 15:50:00 to 2026-10-07 15:49:59 UTC" in windows[0]
+    assert "read the changes of 2026-09-29 16:00:00 to 2026-10-06 15:59:59 UTC" in windows[0]
     assert "token-0" not in caplog.text
 
 

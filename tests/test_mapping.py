@@ -1,5 +1,6 @@
 """What a column may be read from: candidates in order, patterns, sums, constants; and mistakes."""
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from pipeline.company import ColumnSource
 from pipeline.conform import PLACE
 from pipeline.landed import TABLES
-from pipeline.sources.mapping import DAY, Mapped, map_rows
+from pipeline.sources.mapping import DAY, Mapped, map_rows, mask_people
 
 ORDERED_AT = "2026-10-01 09:00:00"
 
@@ -154,13 +155,37 @@ def test_rows_that_are_all_left_out_leave_days_without_rows() -> None:
     assert found.latest == datetime(2026, 10, 2, 8, tzinfo=UTC)
 
 
-def test_of_a_remark_quarantine_keeps_what_its_pattern_finds() -> None:
-    source = {"from": [{"field": "memo", "pattern": r"no (\d{4})"}]}
-    columns = {"order_no": source, "amount_fen": {"from": "net", "unit": "yuan"}}
+def test_of_a_remark_quarantine_keeps_what_its_patterns_find() -> None:
+    columns = {
+        "order_no": {"from": [{"field": "memo", "pattern": r"no (\d{4})"}]},
+        "transaction_id": {"from": "memo", "pattern": r"(T\d+)"},
+        "amount_fen": {"from": "net", "unit": "yuan"},
+    }
     result = mapped(
         columns,
-        {"memo": "Wang Xiaoming, 9 Long Street, no 4711", "net": "much"},
+        {"memo": "Wang Xiaoming, 9 Long Street, no 4711, T99", "net": "much"},
         {"memo": "Wang Xiaoming", "net": "much"},
     )
-    assert ["… 4711 …" in row.raw for _, row in result.rejected] == [True, False]
-    assert not any("Wang" in row.raw for _, row in result.rejected)
+    assert [json.loads(row.raw)["memo"] for _, row in result.rejected] == ["… 4711 … T99 …", "…"]
+
+
+def test_a_broken_row_is_named_by_the_number_in_its_remark_and_by_no_person() -> None:
+    columns = {
+        "receipt_no": "no", "amount_fen": {"from": "net", "unit": "yuan"}, "received_at": "at",
+        "order_no": {"from": "memo", "pattern": r"(O\d+)"},
+    }  # fmt: skip
+    row = {"no": "R1", "net": "much", "at": "2026-10-01", "memo": "张三 13812345678 O77"}
+    found = map_rows(
+        pa.Table.from_pylist([row]), TABLES["erp_receipts"],
+        {name: ColumnSource.model_validate(of) for name, of in columns.items()},
+        time_zone="UTC", first_day=date(2026, 10, 1),
+    )  # fmt: skip
+    ((_, rejected),) = found.rejected
+    assert rejected.place == "key R1/… O77 …"
+
+
+@pytest.mark.parametrize(
+    "written", ["张三", "\\u5f20\\u4e09", "\\xd5\\xc5", "𠮷野", "a.b@example.com"]
+)
+def test_no_person_stays_in_text_whose_columns_nobody_knows(written: str) -> None:
+    assert mask_people(f"A1,{written},100.00") == "A1,…,100.00"

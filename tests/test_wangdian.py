@@ -100,7 +100,7 @@ def test_windows_of_less_than_an_hour_cover_the_days_without_a_gap(
 ) -> None:
     list(open_table(tmp_path, host, clock).extract(DAYS))
     asked = [form for path, form in host.calls if path == TRADES]
-    assert asked[0]["start_time"] == "2026-09-30 23:50:00"
+    assert asked[0]["start_time"] == "2026-09-30 00:00:00"
     assert asked[-1]["end_time"] >= "2026-10-03 01:00:00"
     assert [form["end_time"] for form in asked[:-1]] == [form["start_time"] for form in asked[1:]]
 

@@ -35,6 +35,8 @@ DAY_MARK = "{day}"
 # digits nothing can be said: a time with milliseconds ends in zeros where nobody counts these.
 EXPONENT = r"^(\d\.\d+[Ee]\+?\d{2}|\d[Ee]\+\d{2})$"
 LONG, ZEROED = r"^\d{18,}$", r"^\d{15}0{3,}$"
+# A number that begins with an instant, and ends with a counter that begins anew each second.
+OF_AN_INSTANT = r"^20\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])([01]\d|2[0-3])[0-5]\d[0-5]\d\d{4,5}$"
 # So many zeros are no chance, together: five in one number, or three in each of two.
 ZEROS_FEWEST = 5
 _KEPT_DIGITS = 15
@@ -334,7 +336,8 @@ def _is_rounded(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Which of a column's numbers a spreadsheet has rounded."""
     is_cut = pc.match_substring_regex(numbers, EXPONENT)
     is_long = pc.match_substring_regex(numbers, LONG)
-    is_zeroed = pc.match_substring_regex(numbers, ZEROED)
+    is_of_instant = pc.match_substring_regex(numbers, OF_AN_INSTANT)
+    is_zeroed = pc.and_not(pc.match_substring_regex(numbers, ZEROED), is_of_instant)
     different = pc.unique(numbers.filter(pc.fill_null(is_zeroed, False)))
     zeros = (pc.sum(pc.utf8_length(different)).as_py() or 0) - _KEPT_DIGITS * len(different)
     if pc.sum(is_zeroed).as_py() != pc.sum(is_long).as_py() or zeros < ZEROS_FEWEST:

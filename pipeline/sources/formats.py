@@ -196,7 +196,7 @@ def _read_sheet(
     names = texts[above] if above < len(texts) else []
     wanted = columns.among([column for column in names if column], name)
     refuse_repeated(name, names, wanted)
-    _take_back_amounts(texts, names, wanted, columns.amounts, sheet)
+    _take_back_amounts(texts, above, wanted, columns.amounts, sheet)
     below = [(number, row) for number, row in enumerate(texts[above + 1 :], above + 2) if any(row)]
     read = {
         column: pa.array([row[at] for _, row in below], pa.string())
@@ -223,21 +223,21 @@ def _unmerged(cells: list[list[Any]], sheet: CalamineSheet) -> list[list[Any]]:
 
 def _take_back_amounts(
     texts: list[list[str | None]],
-    names: Sequence[str | None],
+    above: int,
     wanted: Sequence[str],
     amounts: Set[str],
     sheet: CalamineSheet,
 ) -> None:
-    """Leave an amount that is merged over several rows in the first of them, unless they are all
-    one record: an amount of them together must not count once for each. The others then lack it,
-    and are refused where they need one."""
+    """Leave out an amount that is merged over several rows below the header, unless they are all
+    one record: whose it is nobody can tell, and rows that need one are refused."""
+    names = texts[above] if above < len(texts) else []
     others = [at for at, name in enumerate(names) if name in wanted and name not in amounts]
     for (top, column), (bottom, _) in sheet.merged_cell_ranges or ():
-        if column >= len(names) or names[column] not in amounts:
+        if top <= above or column >= len(names) or names[column] not in amounts:
             continue
         told = {tuple(row[at] for at in others) for row in texts[top : bottom + 1]}
         if len(told) > 1:
-            for row in texts[top + 1 : bottom + 1]:
+            for row in texts[top : bottom + 1]:
                 row[column] = None
 
 

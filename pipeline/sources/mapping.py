@@ -28,8 +28,12 @@ DATED = "_dated"
 
 # Chinese mobile numbers, as they are typed: grouped or not, with or without the country code.
 _MOBILE = re.compile(r"(?<!\d)((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?\d{2}(\d{2})(?!\d)")
-# Names and addresses are Chinese words, addresses of mail bear an @.
-_OF_PEOPLE = re.compile(r"[\u3400-\u9fff]+|[^\s,;\"]+@[^\s,;\"]+")
+# Names and addresses are Chinese words, also where they are escaped; addresses of mail bear an @.
+_OF_PEOPLE = re.compile(
+    r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]+"
+    r"|(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2})+"
+    r"|[^\s,;\"]+@[^\s,;\"]+"
+)
 _ALLOWED = {
     "yuan": "yuan with at most two decimals, such as 199.90",
     "fen": "whole fen, such as 19990",
@@ -429,32 +433,42 @@ def _reject(
     day: date,
 ) -> tuple[date, Rejected]:
     row = rows.slice(position, 1).to_pylist()[0]
-    raw = {name: row[name] for field in fields for name in field.source.fields}
-    by_name = {field.column.name: field for field in fields}
+    raw = {name: row[name] for of in fields for name in of.source.fields}
+    found: dict[str, dict[str, None]] = {}
+    for of in fields:
+        for candidate in of.source.candidates:
+            if candidate.pattern is not None and raw[candidate.field]:
+                told = found_by(candidate.pattern, raw[candidate.field])
+                found.setdefault(candidate.field, {}).update({told: None} if told else {})
+    raw |= {name: " … ".join(["", *told, ""]).strip() or "…" for name, told in found.items()}
+    raw |= {
+        name: "***"
+        for of in fields
+        if of.column.is_hashed
+        for name in of.source.fields
+        if raw[name]
+    }
+    by_name = {of.column.name: of for of in fields}
     key = "/".join(
         str(next((raw[name] for name in by_name[part].source.fields if raw[name]), None))
         for part in table.key
         if part in by_name
     )
-    for read in fields:
-        if read.column.is_hashed:
-            raw |= {name: "***" for name in read.source.fields if raw[name]}
-        for candidate in read.source.candidates:
-            if candidate.pattern is not None and raw[candidate.field]:
-                raw[candidate.field] = _found_by(candidate.pattern, raw[candidate.field])
     written = json.dumps(
         {name: value for name, value in raw.items() if value not in (None, "")},
         ensure_ascii=False,
         default=str,
     )
     place = place or (f"key {key}" if key else f"row {position + 1}")
-    return day, Rejected(place=place, reason=mask_phones(reason), raw=mask_phones(written))
+    return day, Rejected(
+        place=mask_phones(place), reason=mask_phones(reason), raw=mask_phones(written)
+    )
 
 
-def _found_by(pattern: str, text: str) -> str:
+def found_by(pattern: str, text: str) -> str | None:
     """Of a remark, what a mapping looks for in it: who bought stands there, too."""
     found = re.search(pattern, text)
-    return f"… {found[found.re.groups]} …" if found else "…"
+    return found[found.re.groups] if found else None
 
 
 def _quote(name: str) -> str:

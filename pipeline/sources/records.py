@@ -26,7 +26,14 @@ from pipeline.landed import LandedTable
 from pipeline.landing import Extract, day_end, day_start
 from pipeline.sources.columns import WantedColumns
 from pipeline.sources.days import adjoining, last_ready_day
-from pipeline.sources.mapping import DAY, Mapped, map_rows, split_days
+from pipeline.sources.mapping import (
+    DAY,
+    Mapped,
+    found_by,
+    map_rows,
+    mask_phones,
+    split_days,
+)
 from pipeline.sources.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -169,7 +176,13 @@ class RecordSource(ABC):
         if not self._is_row_per_record:
             return {}
         latest = max(days)
-        recent = [day for day in days if (latest - day).days < self._settings.reconcile_days]
+        # The first day also holds all that is older: counting it would read the whole past.
+        recent = [
+            day
+            for day in days
+            if (latest - day).days < self._settings.reconcile_days
+            and day != self._company.first_day
+        ]
         if self.counted_by == "dates":
             return self._count_dates(recent)
         told = {day: self._count(self._asked([day])) for day in recent}
@@ -306,7 +319,10 @@ class RecordSource(ABC):
 
         for _ in range(2):
             given = 0
-            rows = to_rows(records(), asked.fields, each=self._settings.each, place=self._place)
+            rows = to_rows(
+                records(), asked.fields, each=self._settings.each, place=self._place,
+                keeps_alike=self.gives_each_once,
+            )  # fmt: skip
             counted = self._count(asked) if self._is_row_per_record else None
             found = given if self.gives_each_once else rows.num_rows
             if counted is None or counted == found:
@@ -318,16 +334,18 @@ class RecordSource(ABC):
         )
 
     def _place(self, record: Record) -> str:
-        """How messages name a record: its object and its key."""
+        """How messages name a record: its object and its key, and of a remark in it the number."""
         mapping = self._settings.columns
         keys = [
-            text
+            told
             for part in self.table.key
-            if part in mapping
-            for field in mapping[part].fields[:1]
-            if (text := text_at(record, field))
+            if part in mapping and not self.table.column(part).is_hashed
+            for candidate in mapping[part].candidates[:1]
+            if (text := text_at(record, candidate.field))
+            and (told := found_by(candidate.pattern, text) if candidate.pattern else text)
         ]
-        return f"{self._settings.object or self.table.name} {'/'.join(keys) or 'without key'}"
+        name = self._settings.object or self.table.name
+        return mask_phones(f"{name} {'/'.join(keys) or 'without key'}")
 
     def _map(self, rows: pa.Table, columns: Mapping[str, ColumnSource] | None = None) -> Mapped:
         return map_rows(
@@ -353,8 +371,10 @@ def to_rows(
     *,
     each: str | None,
     place: Any,
+    keeps_alike: bool = False,
 ) -> pa.Table:
-    """Records as rows of text under the names of their fields, exact repetitions left out.
+    """Records as rows of text under the names of their fields, exact repetitions left out unless
+    it `keeps_alike`.
 
     With `each`, one row per element of that list, which then stands in the list's place.
     """
@@ -363,7 +383,7 @@ def to_rows(
     for record in records:
         for row in unfold(record, each) if each else [record]:
             values = tuple(text_at(row, field) for field in fields)
-            if values in seen:
+            if values in seen and not keeps_alike:
                 continue
             seen.add(values)
             for name, value in zip(fields, values, strict=True):

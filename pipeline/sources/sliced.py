@@ -19,7 +19,7 @@ from pipeline.landed import Column, LandedTable
 from pipeline.landing import day_start
 from pipeline.sources.mapping import Mapped
 from pipeline.sources.records import (
-    COMMIT_OVERLAP,
+    DATED_AHEAD,
     Asked,
     Record,
     RecordSource,
@@ -73,6 +73,10 @@ class AskPage(Protocol):
     """One call; pages are counted from 0. Raises subclasses of SourceError."""
 
     def __call__(self, listed: ChangeList, window: Window, number: int) -> Page: ...
+
+
+class _ListMovesError(TransientSourceError):
+    """A list that keeps changing while it is read: no outage, and nothing to wait for."""
 
 
 class SlicedSource(RecordSource):
@@ -184,7 +188,7 @@ class SlicedSource(RecordSource):
     def _windows(self, asked: Asked) -> Iterator[Window]:
         """The windows of what is asked for; without an end, on until the present."""
         longest = self._lists[0].longest
-        since = asked.since or day_start(self._company.first_day) - COMMIT_OVERLAP
+        since = asked.since or day_start(self._company.first_day) - DATED_AHEAD
         for _ in range(1 if asked.until else ROUNDS):
             until = asked.until or self._wire.now()
             yield from windows(since, until, longest, RESOLUTION)
@@ -195,6 +199,8 @@ class SlicedSource(RecordSource):
         for _ in range(OUTAGE_PAUSES if self._has_begun else 0):
             try:
                 return self._read_window(ask, listed, window)
+            except _ListMovesError:
+                raise
             except TransientSourceError as error:
                 logger.warning("%s; asking again in %.0f s", error.message, OUTAGE_PAUSE_SECONDS)
                 self._wire.sleep(OUTAGE_PAUSE_SECONDS)
@@ -218,7 +224,7 @@ class SlicedSource(RecordSource):
             _take(page, listed, records)
             if page.total <= first.total and len(records) >= page.total:
                 return records
-        raise TransientSourceError(
+        raise _ListMovesError(
             f"{self._what}: of the window {_told(window)} it counts {page.total} records and gives"
             f" {len(records)}",
             next_step="run again when less is written to it; if it repeats, ask its support",

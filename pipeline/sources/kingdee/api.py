@@ -32,6 +32,10 @@ class Ask(Protocol):
     def __call__(self, method: Method, data: Mapping[str, Any]) -> Any: ...
 
 
+class _FailedError(TransientSourceError):
+    """HTTP 500: that the server fails, or that it does not know these books."""
+
+
 class KingdeeApi:
     """The calls of one connection."""
 
@@ -80,25 +84,28 @@ class KingdeeApi:
             self._has_answered = True
             return reply
 
-        return self._wire.persist(attempt)
+        try:
+            return self._wire.persist(attempt)
+        except _FailedError as error:
+            if self._has_answered:
+                raise
+            raise PermanentSourceError(
+                error.message,
+                next_step="check `database` of the connection, the id of the 数据中心; if that is"
+                " right, ask who runs K3Cloud why it fails",
+            ) from None
 
     def _refuse_texts(
         self, response: httpx.Response, what: str, conceal: tuple[str, ...]
     ) -> httpx.Response:
         """The response, unless it is a sentence, or the server's way to refuse unknown books.
 
-        A server that has answered before knows them: what is in its way then passes.
+        A server that has answered before knows them, and its failure passes.
         """
         if response.is_success and response.text.startswith(TEXT_REFUSAL):
             raise text_refusal(response.text, what, conceal)
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             said = concealed(response.text, conceal)
             message = f"{what}: HTTP 500" + (f", it says '{said}'" if said else "")
-            if self._has_answered:
-                raise TransientSourceError(message, next_step="run again in a few minutes")
-            raise PermanentSourceError(
-                message,
-                next_step="check `database` of the connection, the id of the 数据中心; if that is"
-                " right, ask who runs K3Cloud why it fails",
-            )
+            raise _FailedError(message, next_step="run again in a few minutes")
         return response

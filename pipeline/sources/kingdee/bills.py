@@ -1,16 +1,20 @@
 """Landed tables as the bills, or the entries, of one of K3Cloud's forms, day by day."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from pipeline.company import Company, Connection, TableSource
+import pyarrow as pa
+
+from pipeline.company import ColumnSource, Company, Connection, TableSource
 from pipeline.errors import BrokenContentError
 from pipeline.landed import LandedTable
 from pipeline.sources.kingdee.api import Ask, KingdeeApi
 from pipeline.sources.kingdee.entries import add_up, require_one_grain
 from pipeline.sources.kingdee.filters import all_of, read_filter, window
 from pipeline.sources.kingdee.forms import Form, read_form, refuse_repeated
+from pipeline.sources.mapping import Mapped
 from pipeline.sources.records import Asked, Record, RecordSource
 from pipeline.sources.wire import Wire
 
@@ -24,6 +28,7 @@ class KingdeeBills(RecordSource):
 
     connector = "kingdee"
     counted_by = "dates"
+    gives_each_once = True
 
     def __init__(
         self,
@@ -74,26 +79,11 @@ class KingdeeBills(RecordSource):
             self._form = read_form(ask, self._name)
         return self._form
 
+    def _map(self, rows: pa.Table, columns: Mapping[str, ColumnSource] | None = None) -> Mapped:
+        mapped = super()._map(rows, columns)
+        return mapped if self._entry is None else replace(mapped, rows=add_up(mapped.rows))
+
     def _pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
-        pages = self._keyed_pages(asked)
-        if self._entry is None:
-            yield from pages
-            return
-        entries = (record for page in pages for record in page)
-        yield list(add_up(entries, asked.fields, self._amounts))
-
-    @cached_property
-    def _amounts(self) -> frozenset[str]:
-        """The fields that are added up where entries are alike in all others."""
-        columns = self._settings.columns.items()
-        return frozenset(
-            field
-            for name, source in columns
-            if self.table.is_amount(name)
-            for field in source.fields
-        )
-
-    def _keyed_pages(self, asked: Asked) -> Iterator[Sequence[Record]]:
         """Pages by key, until one is empty: a server may give fewer than it was asked for."""
         with self._api.open() as ask:
             form = self._read_form(ask)

@@ -3,47 +3,33 @@
 Pure arithmetic and checks; how entries are asked for is the concern of `bills`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Mapping
+
+import pyarrow as pa
 
 from pipeline.company import ColumnSource
+from pipeline.conform import PLACE
 from pipeline.errors import PermanentSourceError
 from pipeline.landed import LandedTable
 from pipeline.sources.kingdee.forms import HEAD, Form, first_step
-from pipeline.sources.records import Record, as_text, nearest, text_at
+from pipeline.sources.records import nearest
 
 
-def add_up(
-    entries: Iterable[Record], fields: Sequence[str], amounts: frozenset[str]
-) -> Iterator[Record]:
-    """Entries that say the same in all `fields` but the amounts, as one with their sums.
+def add_up(rows: pa.Table) -> pa.Table:
+    """Rows that say the same in all but their amounts, as one with the sums of these, in fen.
 
-    A receipt that pays one order in two equal parts paid it twice. What is no number is not added
-    to: such entries stay as they are.
+    A receipt that pays one order in two equal parts paid it twice.
     """
-    told = [field for field in fields if field not in amounts]
-    added = [field for field in fields if field in amounts]
-    sums: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for entry in entries:
-        numbers = {field: _number(entry.get(field)) for field in added}
-        unread = {field: as_text(entry.get(field)) for field, n in numbers.items() if n is None}
-        alike = (*(text_at(entry, field) for field in told), *unread.items())
-        if alike not in sums:
-            sums[alike] = {**entry, **{field: n for field, n in numbers.items() if n is not None}}
-            continue
-        for field, number in numbers.items():
-            if number is not None:
-                sums[alike][field] += number
-    yield from sums.values()
-
-
-def _number(value: Any) -> Decimal | None:
-    text = as_text(value)
-    try:
-        return Decimal(text) if text is not None else None
-    except InvalidOperation:
-        return None
+    amounts = [name for name in rows.column_names if name.endswith("_fen")]
+    if not amounts or not rows.num_rows:
+        return rows
+    told = [name for name in rows.column_names if name not in (*amounts, PLACE)]
+    summed = [(name, "sum") for name in amounts]
+    added = rows.group_by(told, use_threads=False).aggregate([*summed, (PLACE, "first")])
+    names = {f"{name}_{how}": name for name, how in [*summed, (PLACE, "first")]}
+    return added.rename_columns([names.get(name, name) for name in added.column_names]).select(
+        rows.column_names
+    )
 
 
 def require_one_grain(

@@ -27,17 +27,18 @@ def all_of(filters: Sequence[str | None]) -> str:
 def window(
     fields: Sequence[str], since: datetime | None, until: datetime | None, *, with_undated: bool
 ) -> str | None:
-    """Bills that one of some fields puts into a half-open window; a superset is no harm."""
+    """Bills that the first of some fields with a value puts into a half-open window."""
     inside = [
         " and ".join(
             [
+                *(f"{before} is null" for before in fields[:position]),
                 *([f"{field} >= '{_moment(since)}'"] if since else []),
                 *([f"{field} < '{_moment(until, is_end=True)}'"] if until else []),
             ]
         )
-        for field in fields
+        for position, field in enumerate(fields)
     ]
-    if not any(inside):
+    if since is None and until is None:
         return None
     undated = [" and ".join(f"{field} is null" for field in fields)] if with_undated else []
     return " or ".join(f"({told})" for told in [*inside, *undated])

@@ -49,18 +49,19 @@ def window(
     *,
     with_undated: bool,
 ) -> Domain:
-    """Records that one of some fields puts into a half-open window; a superset is no harm.
+    """Records that the first of some fields with a value puts into a half-open window.
 
     `types` are those of the fields: a calendar day is a Shanghai day, an instant is UTC.
     """
     inside = [
         [
+            *([before, "=", False] for before in fields[:position]),
             *([[field, ">=", _bound(since, types[field])]] if since else []),
             *([[field, "<", _bound(until, types[field], is_end=True)]] if until else []),
         ]
-        for field in fields
+        for position, field in enumerate(fields)
     ]
-    if not any(inside):
+    if since is None and until is None:
         return []
     undated: list[Domain] = [[[field, "=", False] for field in fields]] if with_undated else []
     return any_of([*inside, *undated])

@@ -30,6 +30,7 @@ class OdooRecords(RecordSource):
 
     connector = "odoo"
     counted_by = "dates"
+    gives_each_once = True
 
     def __init__(
         self,
@@ -126,7 +127,10 @@ class OdooRecords(RecordSource):
         changes = {asked.changed_by: reader.type(self._model, asked.changed_by)} | {
             f"{part}.{CHANGED}": "datetime" for part in parts
         }
-        changed = window(list(changes), changes, asked.since, self._wire.now(), with_undated=False)
+        now = self._wire.now()
+        changed = any_of(
+            [window([of], changes, asked.since, now, with_undated=False) for of in changes]
+        )
         if not self._allocated:
             return changed
         return any_of([changed, [["id", "in", payments.rematched(reader, asked.since)]]])

@@ -154,7 +154,7 @@ class Datacube(DailySource):
                 rows=pa.Table.from_pylist(of_day.rows, schema=_text_schema(self.table)),
                 complete_until=day_end(day),
                 rejected=tuple(of_day.rejected),
-                is_tentative=bool(of_day.lacking),
+                is_tentative=bool(of_day.lacking or self._retired),
             )
 
     def _ask_all(
@@ -163,7 +163,7 @@ class Datacube(DailySource):
         """Collect a call over some days. One that WeChat has retired leaves the others their own
         figures; where it has retired all of a table's, it is told."""
         for span in call.spans(days):
-            if call in self._retired:
+            if call in self._retired and len(self._retired) < len(self._calls):
                 return
             try:
                 self._collect(call, span, self._ask(post, call, span), found)
