@@ -227,7 +227,6 @@ def land_days(source: Source, landing: Landing, days: Sequence[date]) -> Iterato
     are no matter of a day, and end it.
     """
     waiting, failures = list(days), 0
-    known = {batch.day for batch in landing.batches(source.table.name)}
     first_error: SourceError | None = None
     while waiting:
         landed: set[date] = set()
@@ -238,14 +237,12 @@ def land_days(source: Source, landing: Landing, days: Sequence[date]) -> Iterato
                 yield batch
             break
         except (NotReadyError, BrokenContentError) as error:
-            known |= landed
             failures = 1 if landed else failures + 1
             failed, *later = [day for day in waiting if day not in landed]
             first_error = first_error or error
-            is_behind_another = min(known, default=failed) < failed
             if isinstance(error, QuotaOfDayError) or failures == FAILURES_MOST:
                 break
-            if not is_behind_another:
+            if not any(batch.day < failed for batch in landing.batches(source.table.name)):
                 break
             waiting = later
     if first_error is not None:

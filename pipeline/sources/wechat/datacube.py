@@ -17,8 +17,9 @@ import pyarrow as pa
 from pipeline.errors import BrokenContentError, NotReadyError, RetiredEndpointError
 from pipeline.landed import LandedTable
 from pipeline.landing import SHANGHAI, Extract, Rejected, day_end
-from pipeline.sources.days import DailySource, adjoining
-from pipeline.sources.wechat.api import Post, Reply, WechatApi
+from pipeline.sources.days import adjoining
+from pipeline.sources.wechat.account import AccountSource
+from pipeline.sources.wechat.api import Post, Reply
 from pipeline.sources.wechat.spans import DAY, Span, SpanOf, read_span, the_day
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class _Day:
     lacking: list[str] = field(default_factory=list)
 
 
-class Datacube(DailySource):
+class Datacube(AccountSource):
     """One landed table of figures. Its rows are those of all its calls, joined by their key."""
 
     settled_at: ClassVar[time]
@@ -83,10 +84,6 @@ class Datacube(DailySource):
     @property
     def _usual_trailing_days(self) -> int:
         return self.trailing_days_of.get(self.table.name, TRAILING_DAYS)
-
-    @cached_property
-    def _api(self) -> WechatApi:
-        return WechatApi(self._connection, self._company, self._wire)
 
     @cached_property
     def _retired(self) -> set[Figures]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +10,8 @@ import pyarrow as pa
 from pipeline.conform import mask_raw
 from pipeline.errors import BrokenContentError, NotReadyError
 from pipeline.landing import Extract, Rejected, day_end, day_start
-from pipeline.sources.days import DailySource
-from pipeline.sources.wechat.api import Post, WechatApi
+from pipeline.sources.wechat.account import AccountSource
+from pipeline.sources.wechat.api import Post
 
 ORDER_LIST = "/wxa/sec/order/get_order_list"
 PAGE_SIZE = 100
@@ -34,7 +33,7 @@ class _UnreadableError(Exception):
     """An order that does not say what a row needs; the text is the reason."""
 
 
-class OrderList(DailySource):
+class OrderList(AccountSource):
     """`mp_orders`: one row per order, on the day of its payment, in the state of the asking.
 
     `shipments` is JSON text: an array of parcels with tracking number, carrier and upload instant.
@@ -46,10 +45,6 @@ class OrderList(DailySource):
     @property
     def _usual_trailing_days(self) -> int:
         return TRAILING_DAYS
-
-    @cached_property
-    def _api(self) -> WechatApi:
-        return WechatApi(self._connection, self._company, self._wire)
 
     def extract(self, days: Sequence[date]) -> Iterator[Extract]:
         """One extract per day, in the order asked. Raises NotReadyError for a day that is not over,

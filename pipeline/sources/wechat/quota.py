@@ -14,9 +14,9 @@ import pyarrow as pa
 from pipeline.company import Company
 from pipeline.errors import BrokenContentError
 from pipeline.landing import Extract, Rejected, day_end
-from pipeline.sources.days import DailySource
 from pipeline.sources.wechat import miniprogram, official_account
-from pipeline.sources.wechat.api import Post, WechatApi
+from pipeline.sources.wechat.account import AccountSource
+from pipeline.sources.wechat.api import Post
 from pipeline.sources.wechat.errcodes import UnknownCallError
 from pipeline.sources.wechat.orders import ORDER_LIST
 
@@ -32,15 +32,11 @@ QUOTA_FIGURES = ("daily_limit", "used", "remain")
 RATE_FIGURES = ("call_count", "refresh_second")
 
 
-class CallQuotas(DailySource):
+class CallQuotas(AccountSource):
     """One row per call of one application, on the latest day: WeChat tells the present only."""
 
     connector = "wechat_quota"
     ready_at = time(0)
-
-    @cached_property
-    def _api(self) -> WechatApi:
-        return WechatApi(self._connection, self._company, self._wire)
 
     @cached_property
     def _paths(self) -> tuple[str, ...]:

@@ -49,10 +49,6 @@ class Receiver:
         if self.seal is None:
             self._require_signature(query, "signature")
             body = content
-            if _is_sealed_only(content):
-                raise RefusedError(
-                    400, "body: encrypted, allowed: plain ones, where callback_key_env is not set"
-                )
         else:
             encrypted = _encrypted(content)
             self._require_signature(query, "msg_signature", encrypted)
@@ -60,7 +56,11 @@ class Receiver:
                 body = self.seal.open(encrypted)
             except SealError as error:
                 raise RefusedError(403, f"encrypted body: {error}") from None
-        _read(body)
+        read = _read(body)
+        if self.seal is None and all(_is_sealed(part) for part in read):
+            raise RefusedError(
+                400, "body: encrypted, allowed: plain ones, where callback_key_env is not set"
+            )
         try:
             told = body.decode("utf-8")
         except UnicodeDecodeError:
@@ -120,9 +120,9 @@ def _read(content: bytes) -> list[dict[str, object]]:
         raise RefusedError(400, f"body: {error}") from None
 
 
-def _is_sealed_only(content: bytes) -> bool:
-    """Whether all that is said is sealed: nobody could read it later."""
-    return all("Encrypt" in body and "MsgType" not in body for body in _read(content))
+def _is_sealed(body: Mapping[str, object]) -> bool:
+    """Whether all that a body says is sealed: without the key nobody could read it later."""
+    return "Encrypt" in body and "MsgType" not in body
 
 
 def _encrypted(content: bytes) -> str:
