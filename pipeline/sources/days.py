@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import ClassVar
 
-from pipeline.company import Company, Connection, TableSource
-from pipeline.landed import LandedTable
+from pipeline.company import Company
 from pipeline.landing import SHANGHAI
-from pipeline.sources.wire import Wire
+from pipeline.sources.connected import ConnectedTable
 
 
 class Uncounted:
@@ -19,28 +18,13 @@ class Uncounted:
         return {}
 
 
-class DailySource(Uncounted):
+class DailySource(ConnectedTable, Uncounted):
     """One landed table of a system that finishes each day at an hour of the next and cannot be
     asked for what has changed: the days that it may still correct are asked for again."""
 
     connector: ClassVar[str]
     ready_at: ClassVar[time]
     """Beijing's hour, on the next day, at which the figures of a day are usually built."""
-
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._settings = settings
-        self._connection = connection
-        self._company = company
-        self._wire = wire or Wire()
 
     def changed_days(
         self,

@@ -19,12 +19,13 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.company import ColumnSource, Company, Connection, TableSource
+from pipeline.company import ColumnSource
 from pipeline.conform import PLACE
 from pipeline.errors import TransientSourceError
 from pipeline.landed import LandedTable
 from pipeline.landing import Extract, day_end, day_start
 from pipeline.sources.columns import WantedColumns
+from pipeline.sources.connected import ConnectedTable
 from pipeline.sources.days import adjoining, last_ready_day
 from pipeline.sources.mapping import (
     DAY,
@@ -34,7 +35,6 @@ from pipeline.sources.mapping import (
     mask_phones,
     split_days,
 )
-from pipeline.sources.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Asked:
     is_by_change: bool = False
 
 
-class RecordSource(ABC):
+class RecordSource(ConnectedTable, ABC):
     """One landed table as the records of one object of a system.
 
     A row belongs to the day of its mapped `day_of` column; `first_day` also takes all that is older
@@ -87,22 +87,14 @@ class RecordSource(ABC):
     gives_each_once: ClassVar[bool] = False
     """`_pages` never gives a record twice: two that look alike are two."""
 
-    def __init__(
-        self,
-        table: LandedTable,
-        settings: TableSource,
-        connection: Connection,
-        company: Company,
-        *,
-        wire: Wire | None = None,
-    ) -> None:
-        self.table = table
-        self._mapped_as = table
-        self._settings = settings
-        self._connection = connection
-        self._company = company
-        self._wire = wire or Wire()
-        self._columns = WantedColumns(table, settings.columns, settings.rows)
+    @cached_property
+    def _mapped_as(self) -> LandedTable:
+        """The table as the mapping reads it."""
+        return self.table
+
+    @cached_property
+    def _columns(self) -> WantedColumns:
+        return WantedColumns(self._mapped_as, self._settings.columns, self._settings.rows)
 
     @property
     @abstractmethod

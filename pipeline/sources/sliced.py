@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
@@ -108,10 +109,12 @@ class SlicedSource(RecordSource):
         if day_field is not None:
             by_day = {_DAY: ColumnSource.model_validate(day_field)}
             settings = settings.model_copy(update={"columns": settings.columns | by_day})
-        mapped_as = _with_day(table) if day_field else table
-        super().__init__(mapped_as, settings, connection, company, wire=wire)
-        self.table = table
+        super().__init__(table, settings, connection, company, wire=wire)
         self._has_begun = False
+
+    @cached_property
+    def _mapped_as(self) -> LandedTable:
+        return _with_day(self.table) if self.table.name in self.day_fields else self.table
 
     def _map(self, rows: pa.Table, columns: Mapping[str, ColumnSource] | None = None) -> Mapped:
         mapped = super()._map(rows, columns)
